@@ -31,7 +31,16 @@ export function sum(view: DataView, at: number, length: number, start = 0): numb
     const g = view.getInt32(i + 24, true);
     const h = view.getInt32(i + 28, true);
     upper =
-      (upper + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16) + (f >>> 16) + (g >>> 16) + (h >>> 16)) | 0;
+      (upper +
+        (a >>> 16) +
+        (b >>> 16) +
+        (c >>> 16) +
+        (d >>> 16) +
+        (e >>> 16) +
+        (f >>> 16) +
+        (g >>> 16) +
+        (h >>> 16)) |
+      0;
     words = (words + a + b + c + d + e + f + g + h) | 0;
   }
   for (const stop = end - 3; i < stop; i += 4) {

@@ -106,7 +106,8 @@ export const qrv = (view: DataView, at: number): number => view.getUint8(at + 8)
 /** The querier's query interval in seconds. */
 export const queryInterval = (view: DataView, at: number): number => decode(view.getUint8(at + 9));
 export const sourceCount = (view: DataView, at: number): number => view.getUint16(at + 10);
-export const source = (view: DataView, at: number, index: number): number => view.getInt32(at + QUERY3_BYTES + 4 * index);
+export const source = (view: DataView, at: number, index: number): number =>
+  view.getInt32(at + QUERY3_BYTES + 4 * index);
 
 // A version 3 report; `record` is the offset of one of its records.
 export const recordCount = (view: DataView, at: number): number => view.getUint16(at + 6);
@@ -163,7 +164,13 @@ export function writeReport3(view: DataView, at: number): number {
 }
 
 /** Puts a record without sources at `record`, the end so far, and counts it. Answers the new end. */
-export function appendRecord(view: DataView, at: number, record: number, type: number, group: number): number {
+export function appendRecord(
+  view: DataView,
+  at: number,
+  record: number,
+  type: number,
+  group: number,
+): number {
   view.setInt32(record, type << 24);
   view.setInt32(record + 4, group);
   view.setUint16(at + 6, recordCount(view, at) + 1);

@@ -6,12 +6,12 @@
  *     | 68 | length | pointer | overflow 4, flag 4 | timestamps, or addresses with timestamps … |
  *
  * Packets with options are rare, so this is written for clearness rather than speed; it does not allocate
- * either. `at` is the header, `option` the absolute offset of one option. `badOctet` runs before all others.
+ * either. `at` is the header, `end` its end, `option` the absolute offset of one option. `check` runs
+ * before all others.
  *
  * Not here: taking a hop of a source route and reversing one for replies (RFC 1122 §3.2.1.8c). Source routes
  * are recognized so that they can be refused, as RFC 7126 §4.3–4.4 advises.
  */
-import { Drop } from '../base/drop.ts';
 import { fillChecksum, headerLength, MAX_HEADER_BYTES, MIN_HEADER_BYTES } from './ipv4.ts';
 
 export const Option = {
@@ -36,7 +36,8 @@ export const MAX_OPTION_BYTES: number = MAX_HEADER_BYTES - MIN_HEADER_BYTES;
 export const hasOptions = (view: DataView, at: number): boolean => headerLength(view, at) > MIN_HEADER_BYTES;
 /** RFC 791 §3.1: the copied flag, which says that the option goes into every fragment. */
 export const isCopied = (type: number): boolean => (type & 0x80) !== 0;
-export const isSourceRoute = (type: number): boolean => type === Option.LooseRoute || type === Option.StrictRoute;
+export const isSourceRoute = (type: number): boolean =>
+  type === Option.LooseRoute || type === Option.StrictRoute;
 
 export const first = (at: number): number => at + MIN_HEADER_BYTES;
 export const type = (view: DataView, option: number): number => view.getUint8(option);
@@ -45,12 +46,11 @@ export const length = (view: DataView, option: number): number =>
   view.getUint8(option) <= Option.Nop ? 1 : view.getUint8(option + 1);
 
 /**
- * The offset, from the start of the header, of the octet that makes the list wrong, as the pointer of a parameter
- * problem wants it (RFC 792); 0 for a good list. Unknown options are good if their length is
- * (RFC 1122 §3.2.1.8). RFC 791: all that have data «appear at most once in a datagram».
+ * Where the list goes wrong: the absolute offset of the octet that the pointer of a parameter problem names
+ * (RFC 792), or -1 for a good list. Unknown options are good if their length is (RFC 1122 §3.2.1.8). RFC 791: those
+ * that have data «appear at most once in a datagram».
  */
-export function badOctet(view: DataView, at: number): number {
-  const end = at + headerLength(view, at);
+export function check(view: DataView, at: number, end: number): number {
   let seen = 0;
   let option = first(at);
   while (option < end && view.getUint8(option) !== Option.End) {
@@ -58,26 +58,21 @@ export function badOctet(view: DataView, at: number): number {
       option++;
       continue;
     }
-    if (option + 1 >= end) return option - at;
+    if (option + 1 >= end) return option;
     const bytes = view.getUint8(option + 1);
-    if (bytes < 2 || option + bytes > end) return option + 1 - at;
+    if (bytes < 2 || option + bytes > end) return option + 1;
     const bad = badInside(view, option, bytes);
-    if (bad >= 0) return option + bad - at;
+    if (bad >= 0) return option + bad;
     const bit = onceBit(view.getUint8(option));
-    if ((seen & bit) !== 0) return option - at;
+    if ((seen & bit) !== 0) return option;
     seen |= bit;
     option += bytes;
   }
-  return 0;
+  return -1;
 }
 
-/** The same as a reason for `drops`. */
-export const check = (view: DataView, at: number): Drop =>
-  badOctet(view, at) === 0 ? Drop.None : Drop.Ip4OptionBad;
-
 /** The first option of this type, or -1. */
-export function find(view: DataView, at: number, wanted: number): number {
-  const end = at + headerLength(view, at);
+export function find(view: DataView, at: number, end: number, wanted: number): number {
   for (let option = first(at); option < end; option += length(view, option)) {
     const found = type(view, option);
     if (found === wanted) return option;
@@ -86,16 +81,14 @@ export function find(view: DataView, at: number, wanted: number): number {
   return -1;
 }
 
-/** A loose or a strict source route, or -1. */
-export function findSourceRoute(view: DataView, at: number): number {
-  const loose = find(view, at, Option.LooseRoute);
-  return loose >= 0 ? loose : find(view, at, Option.StrictRoute);
-}
+export const hasSourceRoute = (view: DataView, at: number, end: number): boolean =>
+  find(view, at, end, Option.LooseRoute) >= 0 || find(view, at, end, Option.StrictRoute) >= 0;
 
 /** Of a route or timestamp: where the next entry goes, counted from 1 at the type octet. */
 export const pointer = (view: DataView, option: number): number => view.getUint8(option + 2);
 /** A route whose every entry was used: RFC 791 §3.1. */
-export const isFull = (view: DataView, option: number): boolean => pointer(view, option) > length(view, option);
+export const isFull = (view: DataView, option: number): boolean =>
+  pointer(view, option) > length(view, option);
 export const stampFlag = (view: DataView, option: number): number => view.getUint8(option + 3) & 15;
 export const overflow = (view: DataView, option: number): number => view.getUint8(option + 3) >>> 4;
 
@@ -114,26 +107,32 @@ export const stampAddress = (view: DataView, option: number): number =>
 
 /**
  * RFC 1812 §5.3.13.6: puts a time (milliseconds since midnight UT, or any with the high bit set) into a timestamp
- * option. With `StampFlag.Prespecified` only the owner of `stampAddress` calls this. Answers 0, or the offset of
- * the bad octet when nobody could count the overflow any more.
+ * option. With `StampFlag.Prespecified` only the owner of `stampAddress` calls this. Answers -1, or where the octet
+ * is that can count no more overflow.
  */
-export function recordTimestamp(view: DataView, at: number, option: number, address: number, time: number): number {
+export function recordTimestamp(
+  view: DataView,
+  at: number,
+  option: number,
+  address: number,
+  time: number,
+): number {
   const next = pointer(view, option);
   if (isFull(view, option)) {
-    if (overflow(view, option) === 15) return option + 3 - at;
+    if (overflow(view, option) === 15) return option + 3;
     // Addresses were prespecified for those who would stamp: who is not among them has missed nothing.
     if (stampFlag(view, option) !== StampFlag.Prespecified) {
       view.setUint8(option + 3, view.getUint8(option + 3) + 0x10);
       fillChecksum(view, at);
     }
-    return 0;
+    return -1;
   }
   const hasAddress = stampFlag(view, option) !== StampFlag.Only;
   if (hasAddress) view.setInt32(option + next - 1, address);
   view.setInt32(option + next + (hasAddress ? 3 : -1), time);
   view.setUint8(option + 2, next + (hasAddress ? 8 : 4));
   fillChecksum(view, at);
-  return 0;
+  return -1;
 }
 
 /** An empty record route with room for `entries` addresses. */
@@ -174,8 +173,7 @@ export function pad(view: DataView, at: number, end: number): number {
  * Writes those options of the header at `at` that later fragments carry behind the 20 bytes at `toAt`, and answers
  * the end of that header, whose length and checksum `ipv4.setHeaderLength` then sets.
  */
-export function copyForFragment(view: DataView, at: number, to: DataView, toAt: number): number {
-  const end = at + headerLength(view, at);
+export function copyForFragment(view: DataView, at: number, end: number, to: DataView, toAt: number): number {
   let out = first(toAt);
   for (let option = first(at); option < end; option += length(view, option)) {
     if (type(view, option) === Option.End) break;

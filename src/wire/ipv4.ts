@@ -102,10 +102,13 @@ export function write(
 }
 
 export const setTos = (view: DataView, at: number, value: number): void => set16(view, at, at, 0xff00, value);
-export const setTtl = (view: DataView, at: number, value: number): void => set16(view, at, at + 8, 0x00ff, value << 8);
-export const setTotalLength = (view: DataView, at: number, value: number): void => set16(view, at, at + 2, 0, value);
+export const setTtl = (view: DataView, at: number, value: number): void =>
+  set16(view, at, at + 8, 0x00ff, value << 8);
+export const setTotalLength = (view: DataView, at: number, value: number): void =>
+  set16(view, at, at + 2, 0, value);
 export const setId = (view: DataView, at: number, value: number): void => set16(view, at, at + 4, 0, value);
-export const setFlagsAndOffset = (view: DataView, at: number, value: number): void => set16(view, at, at + 6, 0, value);
+export const setFlagsAndOffset = (view: DataView, at: number, value: number): void =>
+  set16(view, at, at + 6, 0, value);
 export const setSrc = (view: DataView, at: number, value: number): void => set32(view, at, at + 12, value);
 export const setDst = (view: DataView, at: number, value: number): void => set32(view, at, at + 16, value);
 
