@@ -12,6 +12,8 @@ import { fold, sum, update16, update32 } from './checksum.ts';
 export const MIN_HEADER_BYTES = 20;
 export const MAX_HEADER_BYTES = 60;
 export const MAX_PACKET_BYTES = 65_535;
+/** RFC 791 §3.2: what every link must carry whole; the least path MTU that may be believed (RFC 1191 §3). */
+export const MIN_MTU = 68;
 
 /** Bits of the field that the fragment offset shares. */
 export const Flag = { Df: 0x4000, Mf: 0x2000 } as const;
