@@ -23,6 +23,7 @@ export const Drop = {
   NetemLoss: 13,
   NetemRateQueueFull: 14,
   NoReceiver: 15,
+  NetemQueueFull: 16,
 
   // ARP
   ArpTruncated: 20,
@@ -34,6 +35,7 @@ export const Drop = {
   ArpNotForUs: 26,
   ArpUnsolicited: 27,
   ArpDone: 28,
+  ArpConflict: 29,
 
   // neighbour
   NeighborPendingFull: 30,
@@ -78,6 +80,7 @@ export const Drop = {
   FragmentTooMany: 86,
   FragmentDuplicate: 87,
   FragmentMerged: 88,
+  FragmentEcn: 89,
 
   // hooks
   HookDropped: 100,
