@@ -55,7 +55,7 @@ export function headerViolations(files: readonly SourceFile[]): string[] {
   const found: string[] = [];
   for (const file of files) {
     const isHeaded =
-      file.text.startsWith('/**') || (isScript(file.path) && /^#!.*\n(?:#|\/\/|\/\*)/.test(file.text));
+      file.text.startsWith('/**') || (isScript(file.path) && /^(?:#!.*\n)?(?:#|\/\/|\/\*)/.test(file.text));
     const wantsHeader = isProgram(file.path) && !/^bin\/|\.test\.ts$/.test(file.path);
     if (wantsHeader && !isHeaded && !(isC(file.path) && file.text.startsWith('/*'))) {
       found.push(`${file.path}: begins without a comment that says what the file is`);
