@@ -1,23 +1,31 @@
 /**
- * Neighbours in the order in which they joined, linked through the entries themselves: joining and leaving cost
- * the same with a thousand of them as with one.
+ * Things in the order in which they joined, linked through themselves: joining and leaving cost the same with a
+ * thousand of them as with one, and allocate nothing.
  */
 import { assert } from '../base/assert.ts';
 import type { Instant } from '../base/time.ts';
-import type { NeighborEntry } from './entry.ts';
 
-export class EntryList {
-  /** The table makes room when there are more. */
+/** What an `EntryList` of `T` keeps in each `T`. */
+export interface Listed<T extends Listed<T>> {
+  list: EntryList<T> | null;
+  /** When it joined `list`. */
+  listedAt: Instant;
+  older: T | null;
+  newer: T | null;
+}
+
+export class EntryList<T extends Listed<T>> {
+  /** The owner makes room when there are more. */
   readonly limit: number;
   length = 0;
-  oldest: NeighborEntry | null = null;
-  newest: NeighborEntry | null = null;
+  oldest: T | null = null;
+  newest: T | null = null;
 
   constructor(limit: number) {
     this.limit = limit;
   }
 
-  append(now: Instant, entry: NeighborEntry): void {
+  append(now: Instant, entry: T): void {
     assert(entry.list === null, 'an entry is on one list at a time');
     entry.list = this;
     entry.listedAt = now;
@@ -28,7 +36,7 @@ export class EntryList {
     this.length++;
   }
 
-  remove(entry: NeighborEntry): void {
+  remove(entry: T): void {
     assert(entry.list === this, 'an entry leaves the list that it is on');
     if (entry.older === null) this.oldest = entry.newer;
     else entry.older.newer = entry.newer;

@@ -16,14 +16,23 @@
  * traffic to it is refused at once for a while.
  */
 import type { Mac } from '../addr/mac.ts';
-import type { Duration, Instant } from '../base/time.ts';
-import { after, NEVER, sec, START } from '../base/time.ts';
-import type { Rng } from '../base/rng.ts';
 import { unreachable } from '../base/assert.ts';
-import type { EntryList } from './entry-list.ts';
+import type { Rng } from '../base/rng.ts';
+import type { Duration, Instant } from '../base/time.ts';
+import { after, NEVER, START, sec } from '../base/time.ts';
+import type { EntryList, Listed } from './entry-list.ts';
 
 /** The states of RFC 4861 §7.3.2, and those that `ip neigh` adds. */
-export type State = 'none' | 'incomplete' | 'reachable' | 'stale' | 'delay' | 'probe' | 'failed' | 'permanent' | 'noarp';
+export type State =
+  | 'none'
+  | 'incomplete'
+  | 'reachable'
+  | 'stale'
+  | 'delay'
+  | 'probe'
+  | 'failed'
+  | 'permanent'
+  | 'noarp';
 
 /** Which solicitation is due: to everyone on the link, or to the cached link address. */
 export type Solicitation = 'multicast' | 'unicast';
@@ -72,7 +81,7 @@ export class NudTiming {
   }
 }
 
-export class NeighborEntry {
+export class NeighborEntry implements Listed<NeighborEntry> {
   readonly timing: NudTiming;
   /** The neighbour's address: four int32 words, as in `Ip`. */
   readonly a: number;
@@ -105,7 +114,7 @@ export class NeighborEntry {
   /** Made because another host spoke to us, and not used by us since. */
   isForeign = false;
   nextInBucket: NeighborEntry | null = null;
-  list: EntryList | null = null;
+  list: EntryList<NeighborEntry> | null = null;
   /** When it joined `list`. */
   listedAt: Instant = NEVER;
   older: NeighborEntry | null = null;

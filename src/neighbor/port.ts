@@ -5,8 +5,8 @@
  *                        └ Solicitor.solicit (arp.ts, later ndp.ts)
  */
 import type { Mac } from '../addr/mac.ts';
-import type { Instant } from '../base/time.ts';
 import type { Rng } from '../base/rng.ts';
+import type { Instant } from '../base/time.ts';
 import type { Drops } from '../packet/drops.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { Pool } from '../packet/pool.ts';

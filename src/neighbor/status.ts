@@ -41,7 +41,10 @@ export function formatNeighbor(status: NeighborStatus): string {
 /** By address, IPv4 first. */
 export function compareNeighbors(x: NeighborEntry, y: NeighborEntry): number {
   return (
-    (x.a >>> 0) - (y.a >>> 0) || (x.b >>> 0) - (y.b >>> 0) || (x.c >>> 0) - (y.c >>> 0) || (x.d >>> 0) - (y.d >>> 0)
+    (x.a >>> 0) - (y.a >>> 0) ||
+    (x.b >>> 0) - (y.b >>> 0) ||
+    (x.c >>> 0) - (y.c >>> 0) ||
+    (x.d >>> 0) - (y.d >>> 0)
   );
 }
 

@@ -18,8 +18,8 @@ import { after, earliest, NEVER, sec } from '../base/time.ts';
 import type { Packet } from '../packet/packet.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { Deadlines } from './deadlines.ts';
-import { EntryList } from './entry-list.ts';
 import { NeighborEntry, NudTiming } from './entry.ts';
+import { EntryList } from './entry-list.ts';
 import { Pending } from './pending.ts';
 import type { NeighborPort, Solicitor } from './port.ts';
 import type { NeighborStatus } from './status.ts';
@@ -94,9 +94,9 @@ export class NeighborTable {
   readonly #buckets: (NeighborEntry | null)[] = new Array<NeighborEntry | null>(BUCKETS).fill(null);
   readonly #hashKey: number;
   readonly #deadlines = new Deadlines();
-  readonly #expendable = new EntryList(EXPENDABLE_MAX);
-  readonly #idle = new EntryList(Number.POSITIVE_INFINITY);
-  readonly #incomplete = new EntryList(INCOMPLETE_MAX);
+  readonly #expendable = new EntryList<NeighborEntry>(EXPENDABLE_MAX);
+  readonly #idle = new EntryList<NeighborEntry>(Number.POSITIVE_INFINITY);
+  readonly #incomplete = new EntryList<NeighborEntry>(INCOMPLETE_MAX);
   readonly #pending: Pending;
   /** Packets of neighbours that failed, on their way to `handleUnreachable`. */
   readonly #refused: Ring<Packet>;
@@ -215,7 +215,12 @@ export class NeighborTable {
   // ---- administration
 
   /** `ip neigh add`. */
-  add(now: Instant, ip: Ip, mac: Mac, state: 'permanent' | 'noarp' | 'reachable' | 'stale' = 'permanent'): Errno | null {
+  add(
+    now: Instant,
+    ip: Ip,
+    mac: Mac,
+    state: 'permanent' | 'noarp' | 'reachable' | 'stale' = 'permanent',
+  ): Errno | null {
     if (this.find(ip.a, ip.b, ip.c, ip.d) !== null) return 'EEXIST';
     return this.replace(now, ip, mac, state);
   }
@@ -227,13 +232,16 @@ export class NeighborTable {
     mac: Mac,
     state: 'permanent' | 'noarp' | 'reachable' | 'stale' = 'permanent',
   ): Errno | null {
-    if (ip.isMulticast || ip.isUnspecified || ip.isLimitedBroadcast || mac.isGroup || mac.isZero) return 'EINVAL';
+    if (ip.isMulticast || ip.isUnspecified || ip.isLimitedBroadcast || mac.isGroup || mac.isZero)
+      return 'EINVAL';
     if (this.#solicitor(ip.a, ip.b, ip.c) === null) return 'EAFNOSUPPORT';
     const isFixed = state === 'permanent' || state === 'noarp';
     const known = this.find(ip.a, ip.b, ip.c, ip.d);
     if (isFixed && known?.isFixed !== true && this.#fixedCount >= PERMANENT_MAX) return 'ENOBUFS';
     if (known?.isFixed === true) this.#fixedCount--;
-    const entry = known ?? (isFixed ? this.#insert(ip.a, ip.b, ip.c, ip.d) : this.#create(now, ip.a, ip.b, ip.c, ip.d, false));
+    const entry =
+      known ??
+      (isFixed ? this.#insert(ip.a, ip.b, ip.c, ip.d) : this.#create(now, ip.a, ip.b, ip.c, ip.d, false));
     if (entry === null) return 'ENOBUFS';
     if (isFixed) this.#fixedCount++;
     entry.isForeign = false;
@@ -343,7 +351,7 @@ export class NeighborTable {
     if (due !== null) this.#solicit(now, entry, due === 'unicast');
   }
 
-  #listOf(entry: NeighborEntry): EntryList | null {
+  #listOf(entry: NeighborEntry): EntryList<NeighborEntry> | null {
     switch (entry.state) {
       case 'none':
       case 'failed':
@@ -357,7 +365,7 @@ export class NeighborTable {
     }
   }
 
-  #join(now: Instant, list: EntryList, entry: NeighborEntry): void {
+  #join(now: Instant, list: EntryList<NeighborEntry>, entry: NeighborEntry): void {
     list.append(now, entry);
     if (list.length > list.limit) this.#evict(list.oldest as NeighborEntry);
   }
@@ -398,7 +406,14 @@ export class NeighborTable {
   }
 
   /** A new entry, if need be in the place of another one. Null when there is no place. */
-  #create(now: Instant, a: number, b: number, c: number, d: number, isForeign: boolean): NeighborEntry | null {
+  #create(
+    now: Instant,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    isForeign: boolean,
+  ): NeighborEntry | null {
     const count = this.size - this.#fixedCount;
     if (this.#solicitor(a, b, c) === null) return null;
     if (count >= GC_THRESH2) this.#evictIdleSince(after(now, -GC_PRESSED_TIME as Duration));
