@@ -10,10 +10,11 @@ import type { FlowKey } from '../addr/flow-key.ts';
 import type { Ip } from '../addr/ip.ts';
 import type { Errno } from '../base/errno.ts';
 import type { Rng } from '../base/rng.ts';
+import type { Instant } from '../base/time.ts';
 import type { Drops } from '../packet/drops.ts';
+import type { Packet } from '../packet/packet.ts';
 import { HEADROOM } from '../packet/packet.ts';
 import type { Pool } from '../packet/pool.ts';
-import type { Packet } from '../packet/packet.ts';
 
 /** Bytes kept free in front of a transport header: the longest IPv4 header; an IPv6 header and 20 more. */
 export const IP_HEADER_RESERVE = 60;
@@ -94,6 +95,12 @@ export interface SocketHost {
    */
   join(group: Ip, oif: number): number | Errno;
   leave(group: Ip, oif: number): void;
+
+  /**
+   * Takes ownership of a datagram for a port that nobody has: `Drop.UdpNoPort`, and port unreachable to its sender
+   * (RFC 1122 §4.1.3.1). Never called with a broadcast or multicast destination.
+   */
+  rejectPort(now: Instant, packet: Packet): void;
 
   /** There is something to do: a turn is wanted soon. May be called often, and inside a turn. */
   wake(): void;
