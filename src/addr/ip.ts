@@ -4,6 +4,8 @@
  */
 
 const V4_MAPPED = 0xffff;
+/** Six groups of four digits and a dotted IPv4 address; anything longer is none. */
+const TEXT_MAX = 45;
 
 /** Immutable: 128 bits as four int32 words in network order. An IPv4 address is `0, 0, 0xffff, word`. */
 export class Ip {
@@ -76,6 +78,7 @@ export const isLoopback4 = (word: number): boolean => word >>> 24 === 127;
 
 /** An address, or null where `text` is none. IPv4 takes four decimal numbers and nothing else (RFC 6943 §3.1.1). */
 export function parseIp(text: string): Ip | null {
+  if (text.length > TEXT_MAX) return null;
   return text.includes(':') ? parseIp6(text) : parseIp4(text);
 }
 

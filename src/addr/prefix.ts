@@ -1,7 +1,7 @@
 /**
  * An address with a prefix length (RFC 4632), as in `10.77.0.2/24`: a network, or an address and its network.
  */
-import { Ip, parseIp } from './ip.ts';
+import { formatIp, Ip, parseIp } from './ip.ts';
 
 export class Prefix {
   /** As given: host bits are kept, so that this also says «this address on that network». */
@@ -27,7 +27,9 @@ export class Prefix {
     return new Prefix(masked, this.length);
   }
 
+  /** Never true for an address of the other family: ::/0 holds no IPv4 address. */
   contains(ip: Ip): boolean {
+    if (this.address.isV4 !== ip.isV4) return false;
     const bits = this.mappedLength;
     const own = this.address;
     return (
@@ -71,5 +73,5 @@ export function parsePrefix(text: string): Prefix | null {
 }
 
 export function formatPrefix(prefix: Prefix): string {
-  return `${prefix.address}/${prefix.length}`;
+  return `${formatIp(prefix.address)}/${prefix.length}`;
 }

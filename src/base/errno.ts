@@ -35,6 +35,6 @@ export type Errno =
   | 'ETIMEDOUT';
 
 /** Tells an error from a count in what a socket call answered. */
-export function isErrno<T>(answer: T | Errno): answer is Errno {
+export function isErrno(answer: unknown): answer is Errno {
   return typeof answer === 'string';
 }

@@ -5,6 +5,7 @@
  * the label only, so that adding a consumer in one place does not change the run in another. Not for secrets by
  * itself: the shells seed the fork `secret` from the operating system.
  */
+import { assert } from './assert.ts';
 
 export interface Rng {
   /** An int32, each value equally likely. */
@@ -63,6 +64,7 @@ class Xoshiro128 implements Rng {
   }
 
   below(n: number): number {
+    assert(n >= 1 && n <= 0x1_0000_0000, 'a choice has at least one outcome, and 32 bits name it');
     // Rejection: the last incomplete run of n values would make the small ones likelier.
     const limit = 0x1_0000_0000 - (0x1_0000_0000 % n);
     for (;;) {

@@ -107,6 +107,7 @@ export class Packet {
     this.l4 = HEADROOM;
     this.tail = HEADROOM;
     this.device = 0;
+    this.receivedAt = START;
     this.mark = 0;
     this.hash = 0;
     this.vlan = -1;
