@@ -5,6 +5,7 @@
  * a small bad example, where it must find something.
  */
 import t from 'tap';
+import { staleDocuments } from './support/tidy/documents.ts';
 import { banViolations, cycleViolations, importViolations } from './support/tidy/folders.ts';
 import {
   folderViolations,
@@ -13,6 +14,7 @@ import {
   sizeViolations,
 } from './support/tidy/limits.ts';
 import { repositoryFiles } from './support/tidy/repository.ts';
+import { citations } from './support/tidy/rfc-index.ts';
 import type { SourceFile } from './support/tidy/source.ts';
 import { cFunctions, functions, imports, sourceFile } from './support/tidy/source.ts';
 import { lockfileViolations, randomViolations, textViolations, topViolations } from './support/tidy/texts.ts';
@@ -72,6 +74,7 @@ const RULES: readonly (readonly [
     { a: `// TO${'DO'}: all` },
   ],
   ['the lockfile names no host', lockfileViolations, all, { 'package-lock.json': '"resolved": ""' }],
+  ['generated documents are up to date', staleDocuments, all, { 'src/ip/a.ts': '// RFC 791 §3.1' }],
   ['the top level holds only what belongs there', topViolations, all, { 'biome.json': '{}' }],
 ];
 
@@ -141,6 +144,28 @@ t.test('the scanner under these rules', (t) => {
         ['first', 1, 3],
         ['#two', 5, 5],
         ['three', 12, 3],
+      ],
+    );
+    t.end();
+  });
+
+  t.test('finds citations of sections, by paragraph and by file', (t) => {
+    const text = [
+      '/** RFC 5227 §2.4: once.',
+      ' *',
+      ' * (§2.1.1), IEEE 802.3 §3.2, RFC 826 and',
+      ' * RFC 1122 §3.2.1.3',
+      ' * (b) and §3.2.2. */',
+    ];
+    const file = sourceFile('src/a.ts', text.join('\n'));
+    t.same(
+      citations(file).map(({ rfc, section, place }) => [rfc, section, place]),
+      [
+        [5227, '2.4', 'src/a.ts:1'],
+        [5227, '2.1.1', 'src/a.ts:3'],
+        [826, '', 'src/a.ts:3'],
+        [1122, '3.2.1.3', 'src/a.ts:4'],
+        [1122, '3.2.2', 'src/a.ts:5'],
       ],
     );
     t.end();
