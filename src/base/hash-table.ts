@@ -24,6 +24,8 @@ const NO_SLOTS = new Int32Array(0);
 export class HashTable {
   /** The key that the next call is about. */
   readonly key: Int32Array;
+  /** The words that are hashed: `key`, the length, and zeros for the rounds that end it. */
+  readonly #message: Int32Array;
   readonly #words: number;
   /** Each slot: hash, value, key. */
   readonly #stride: number;
@@ -39,7 +41,9 @@ export class HashTable {
 
   /** For `capacity` entries without growing. */
   constructor(rng: Rng, words: number, capacity = 0) {
-    this.key = new Int32Array(words);
+    this.#message = new Int32Array(words + 4);
+    this.#message[words] = words << 26;
+    this.key = this.#message.subarray(0, words);
     this.#words = words;
     this.#stride = words + 2;
     this.#seed0 = rng.u32();
@@ -140,17 +144,15 @@ export class HashTable {
 
   /** HalfSipHash-1-3 of `key`; the two marks are avoided. */
   hash(): number {
-    const words = this.#words;
     let v0 = this.#seed0;
     let v1 = this.#seed1;
     let v2 = 0x6c796765 ^ v0;
     let v3 = 0x74656462 ^ v1;
-    // One round for each word, one for the length, three to end.
-    for (let i = 0; i < words + 4; i++) {
-      let word = 0;
-      if (i < words) word = this.key[i] as number;
-      else if (i === words) word = words << 26;
-      else if (i === words + 1) v2 ^= 0xff;
+    const message = this.#message;
+    const end = this.#words + 1;
+    for (let i = 0; i < message.length; i++) {
+      const word = message[i] as number;
+      if (i === end) v2 ^= 0xff;
       v3 ^= word;
       v0 = (v0 + v1) | 0;
       v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
@@ -180,7 +182,8 @@ export class HashTable {
   }
 
   #isKeyAt(slots: Int32Array, at: number): boolean {
-    for (let i = 0; i < this.#words; i++) if (slots[at + i] !== this.key[i]) return false;
+    const message = this.#message;
+    for (let i = this.#words - 1; i >= 0; i--) if (slots[at + i] !== message[i]) return false;
     return true;
   }
 
