@@ -129,7 +129,7 @@ export class NeighborTable {
   // ---- the data path
 
   /**
-   * Sends an IP packet (`head` at its IP header) to the neighbour whose address the four words are, now or once its
+   * Sends an IP packet, `l3` to `tail`, to the neighbour whose address the four words are, now or once its
    * link address is known. Takes ownership. Not for broadcast and multicast addresses, which need no asking.
    */
   resolve(now: Instant, a: number, b: number, c: number, d: number, packet: Packet): void {
@@ -289,6 +289,7 @@ export class NeighborTable {
   }
 
   #transmit(now: Instant, entry: NeighborEntry, mac: Mac, packet: Packet): void {
+    packet.head = packet.l3;
     const at = packet.push(ethernet.HEADER_BYTES);
     ethernet.write(packet.view, at, mac, this.#port.mac, entry.etherType);
     this.#port.transmitFrame(now, packet);
