@@ -97,6 +97,7 @@ export const Drop = {
   IcmpNoSocket: 118,
   IcmpDone: 119,
   IcmpTimestampBroadcast: 120,
+  IcmpIgnored: 121,
 
   // IGMP
   IgmpTruncated: 130,

@@ -17,6 +17,8 @@
  */
 import { copyBytes } from '../base/bytes.ts';
 import { Drop } from '../base/drop.ts';
+import { HashTable } from '../base/hash-table.ts';
+import { Lru } from '../base/lru.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Duration, Instant } from '../base/time.ts';
 import { after, NEVER, START, sec } from '../base/time.ts';
@@ -78,39 +80,39 @@ class Datagram {
   headerLength = 0;
   /** Data bytes of the first fragment: what an ICMP error may quote. */
   firstLength = 0;
+  /** ECN codepoints seen, a bit for each. */
   ecn = 0;
-  /** In the chain of its bucket, or of the free ones. */
-  nextInBucket: Datagram | null = null;
-  /** By age. */
-  older: Datagram | null = null;
-  newer: Datagram | null = null;
 }
 
 export class Reassembler {
   readonly #drops: Drops;
   readonly #limits: ReassemblyLimits;
-  /** Makes the buckets of datagrams unforeseeable, so that nobody can aim at one. */
-  readonly #seed: number;
-  readonly #buckets: (Datagram | null)[];
-  #free: Datagram | null = null;
-  #oldest: Datagram | null = null;
-  #newest: Datagram | null = null;
+  /** Numbers of incomplete datagrams by source, destination and tag; and in the order of their age. */
+  readonly #table: HashTable;
+  readonly #ages: Lru;
+  readonly #datagrams: readonly Datagram[];
+  /** A stack of numbers that are not in use. */
+  readonly #free: Int32Array;
+  #freeCount: number;
   /** Datagrams begun no later than this are over. */
   #expiredAt: Instant = START;
-  /** Incomplete datagrams, and the data bytes in them. */
-  count = 0;
+  /** Data bytes in incomplete datagrams. */
   bytes = 0;
 
   constructor(drops: Drops, rng: Rng, limits: ReassemblyLimits = DEFAULT_LIMITS) {
     this.#drops = drops;
     this.#limits = limits;
-    this.#seed = rng.u32();
-    this.#buckets = new Array<Datagram | null>(1 << (32 - Math.clz32(limits.datagramsMax))).fill(null);
-    for (let i = 0; i < limits.datagramsMax; i++) {
-      const datagram = new Datagram();
-      datagram.nextInBucket = this.#free;
-      this.#free = datagram;
-    }
+    const count = limits.datagramsMax;
+    this.#table = new HashTable(rng, 3, count);
+    this.#ages = new Lru(count);
+    this.#datagrams = Array.from({ length: count }, () => new Datagram());
+    this.#free = Int32Array.from({ length: count }, (_, i) => count - 1 - i);
+    this.#freeCount = count;
+  }
+
+  /** Incomplete datagrams; each holds a slot. */
+  get count(): number {
+    return this.#ages.length;
   }
 
   /**
@@ -123,40 +125,40 @@ export class Reassembler {
     const start = ipv4.fragmentOffset(view, l3);
     const end = start + packet.tail - l3 - headerLength;
     const isLast = !ipv4.isMf(view, l3);
-    const src = ipv4.src(view, l3);
-    const dst = ipv4.dst(view, l3);
     const protocol = ipv4.protocol(view, l3);
-    const tag = (ipv4.id(view, l3) << 8) | protocol;
-    let datagram = this.#find(src, dst, tag);
+    this.#setKey(ipv4.src(view, l3), ipv4.dst(view, l3), (ipv4.id(view, l3) << 8) | protocol);
+    let index = this.#table.lookup();
     const bad = checkAlone(protocol, headerLength, start, end, isLast);
     if (bad !== Drop.None) {
       this.#drops.drop(packet, bad);
       // Without this fragment the datagram cannot become whole; one that is too long also says what it is about.
-      if (bad === Drop.FragmentTooLong && datagram !== null) this.#discard(datagram, bad);
+      if (bad === Drop.FragmentTooLong && index >= 0) this.#discard(index, bad);
       return null;
     }
-    if (datagram !== null) {
-      const worse = this.#checkAgainst(datagram, start, end, isLast);
+    if (index >= 0) {
+      const worse = this.#checkAgainst(this.#datagrams[index] as Datagram, start, end, isLast);
       if (worse !== Drop.None) {
         this.#drops.drop(packet, worse);
-        if (worse !== Drop.FragmentDuplicate) this.#discard(datagram, worse);
+        if (worse !== Drop.FragmentDuplicate) this.#discard(index, worse);
         return null;
       }
     } else {
-      datagram = this.#begin(now, src, dst, tag);
+      index = this.#begin(now, packet);
     }
+    const datagram = this.#datagrams[index] as Datagram;
     datagram.ecn |= 1 << ipv4.ecn(view, l3);
     this.#place(datagram, packet, start, end, headerLength);
     if (isLast) datagram.length = end;
     if (datagram.headerLength !== 0 && datagram.length >= 0 && datagram.map.isComplete(datagram.length)) {
-      return this.#complete(datagram);
+      return this.#complete(index, datagram);
     }
-    while (this.bytes > this.#limits.bytesMax) this.#discard(this.#oldest as Datagram, Drop.FragmentMemory);
+    while (this.bytes > this.#limits.bytesMax) this.#discard(this.#ages.oldest(), Drop.FragmentMemory);
     return null;
   }
 
   nextTimeout(): Instant {
-    return this.#oldest === null ? NEVER : this.#oldest.deadline;
+    const oldest = this.#ages.oldest();
+    return oldest < 0 ? NEVER : (this.#datagrams[oldest] as Datagram).deadline;
   }
 
   /** Afterwards `pollExpired` is asked until it answers null. */
@@ -170,11 +172,12 @@ export class Reassembler {
    * drop has been counted.
    */
   pollExpired(): Packet | null {
-    while (this.#oldest !== null && this.#oldest.deadline <= this.#expiredAt) {
-      const datagram = this.#oldest;
+    for (let index = this.#ages.oldest(); index >= 0; index = this.#ages.oldest()) {
+      const datagram = this.#datagrams[index] as Datagram;
+      if (datagram.deadline > this.#expiredAt) return null;
       const packet = datagram.packet as Packet;
       const { headerLength, firstLength } = datagram;
-      this.#remove(datagram);
+      this.#remove(index, datagram);
       if (headerLength === 0) {
         this.#drops.drop(packet, Drop.FragmentTimeout);
         continue;
@@ -191,7 +194,9 @@ export class Reassembler {
 
   /** Drops everything, as when the stack goes down. */
   purge(): void {
-    while (this.#oldest !== null) this.#discard(this.#oldest, Drop.FragmentTimeout);
+    for (let index = this.#ages.oldest(); index >= 0; index = this.#ages.oldest()) {
+      this.#discard(index, Drop.FragmentTimeout);
+    }
   }
 
   #checkAgainst(datagram: Datagram, start: number, end: number, isLast: boolean): Drop {
@@ -232,10 +237,10 @@ export class Reassembler {
     }
   }
 
-  #complete(datagram: Datagram): Packet | null {
+  #complete(index: number, datagram: Datagram): Packet | null {
     const packet = datagram.packet as Packet;
     const { ecn, headerLength, length } = datagram;
-    this.#remove(datagram);
+    this.#remove(index, datagram);
     if (headerLength + length > ipv4.MAX_PACKET_BYTES) {
       this.#drops.drop(packet, Drop.FragmentTooLong);
       return null;
@@ -262,59 +267,49 @@ export class Reassembler {
     return packet;
   }
 
-  /** A new datagram, for which an old one makes way where a limit is reached. */
-  #begin(now: Instant, src: number, dst: number, tag: number): Datagram {
+  /** The number of a new datagram under the key just looked up; an old one makes way where a limit is reached. */
+  #begin(now: Instant, packet: Packet): number {
+    const { view, l3 } = packet;
+    const src = ipv4.src(view, l3);
     let ofSource = 0;
-    let oldestOfSource: Datagram | null = null;
+    let oldestOfSource = -1;
     // Only here, once per datagram, and over no more than `datagramsMax`.
-    for (let d = this.#oldest; d !== null; d = d.newer) {
-      if (d.src !== src) continue;
+    for (let i = this.#ages.oldest(); i >= 0; i = this.#ages.newerThan(i)) {
+      if ((this.#datagrams[i] as Datagram).src !== src) continue;
       ofSource++;
-      oldestOfSource ??= d;
+      if (oldestOfSource < 0) oldestOfSource = i;
     }
-    if (oldestOfSource !== null && ofSource >= this.#limits.datagramsPerSourceMax) {
-      this.#discard(oldestOfSource, Drop.FragmentTooMany);
-    } else if (this.#free === null) {
-      this.#discard(this.#oldest as Datagram, Drop.FragmentMemory);
-    }
-    const datagram = this.#free as Datagram;
-    this.#free = datagram.nextInBucket;
+    if (ofSource >= this.#limits.datagramsPerSourceMax) this.#discard(oldestOfSource, Drop.FragmentTooMany);
+    else if (this.#freeCount === 0) this.#discard(this.#ages.oldest(), Drop.FragmentMemory);
+    const index = this.#free[--this.#freeCount] as number;
+    const datagram = this.#datagrams[index] as Datagram;
     datagram.src = src;
-    datagram.dst = dst;
-    datagram.tag = tag;
+    datagram.dst = ipv4.dst(view, l3);
+    datagram.tag = (ipv4.id(view, l3) << 8) | ipv4.protocol(view, l3);
     datagram.deadline = after(now, TIMEOUT);
-    const bucket = this.#bucket(src, dst, tag);
-    datagram.nextInBucket = this.#buckets[bucket] as Datagram | null;
-    this.#buckets[bucket] = datagram;
-    datagram.older = this.#newest;
-    if (this.#newest === null) this.#oldest = datagram;
-    else this.#newest.newer = datagram;
-    this.#newest = datagram;
-    this.count++;
-    return datagram;
+    this.#setKey(datagram.src, datagram.dst, datagram.tag);
+    this.#table.insert(index);
+    this.#ages.touch(index);
+    return index;
   }
 
-  #discard(datagram: Datagram, reason: Drop): void {
+  #discard(index: number, reason: Drop): void {
+    const datagram = this.#datagrams[index] as Datagram;
     const packet = datagram.packet as Packet;
-    this.#remove(datagram);
+    this.#remove(index, datagram);
     this.#drops.drop(packet, reason);
   }
 
-  /** Out of all lists and back to the free ones; whoever calls has taken the packet. */
-  #remove(datagram: Datagram): void {
-    const bucket = this.#bucket(datagram.src, datagram.dst, datagram.tag);
-    let before: Datagram | null = null;
-    for (let d = this.#buckets[bucket] as Datagram; d !== datagram; d = d.nextInBucket as Datagram) before = d;
-    if (before === null) this.#buckets[bucket] = datagram.nextInBucket;
-    else before.nextInBucket = datagram.nextInBucket;
-    if (datagram.older === null) this.#oldest = datagram.newer;
-    else datagram.older.newer = datagram.newer;
-    if (datagram.newer === null) this.#newest = datagram.older;
-    else datagram.newer.older = datagram.older;
-    this.count--;
+  /** Whoever calls has taken the packet. */
+  #remove(index: number, datagram: Datagram): void {
+    this.#setKey(datagram.src, datagram.dst, datagram.tag);
+    this.#table.remove();
+    this.#ages.remove(index);
+    this.#free[this.#freeCount++] = index;
     this.bytes -= datagram.bytes;
     datagram.map.clear();
     datagram.packet = null;
+    datagram.deadline = NEVER;
     datagram.fragments = 0;
     datagram.bytes = 0;
     datagram.length = -1;
@@ -322,25 +317,13 @@ export class Reassembler {
     datagram.headerLength = 0;
     datagram.firstLength = 0;
     datagram.ecn = 0;
-    datagram.older = null;
-    datagram.newer = null;
-    datagram.nextInBucket = this.#free;
-    this.#free = datagram;
   }
 
-  #find(src: number, dst: number, tag: number): Datagram | null {
-    let datagram = this.#buckets[this.#bucket(src, dst, tag)] as Datagram | null;
-    while (datagram !== null && !(datagram.tag === tag && datagram.src === src && datagram.dst === dst)) {
-      datagram = datagram.nextInBucket;
-    }
-    return datagram;
-  }
-
-  #bucket(src: number, dst: number, tag: number): number {
-    let h = Math.imul(src ^ this.#seed, 0x9e3779b1);
-    h = Math.imul(h ^ (h >>> 15) ^ dst, 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13) ^ tag, 0xc2b2ae35);
-    return (h ^ (h >>> 16)) & (this.#buckets.length - 1);
+  #setKey(src: number, dst: number, tag: number): void {
+    const { key } = this.#table;
+    key[0] = src;
+    key[1] = dst;
+    key[2] = tag;
   }
 }
 
