@@ -4,6 +4,7 @@
  * `device/nic.ts` makes a `NetDevice` of one.
  */
 import type { Mac } from '../addr/mac.ts';
+import type { Instant } from '../base/time.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { Pool } from '../packet/pool.ts';
 import type { DeviceFeatures, Medium } from './net-device.ts';
@@ -29,5 +30,7 @@ export interface LinkDriver {
    * is full, `-errno` when the first of them was refused. Releases nothing.
    */
   writeBatch(packets: readonly Packet[], count: number): number;
+  /** Only for a driver whose `fd` is -1: when a frame will next wait, as `NetDevice.nextTimeout` says it. */
+  nextTimeout?(): Instant;
   close(): void;
 }

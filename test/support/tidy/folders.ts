@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ['base', 'addr', 'packet', 'wire'],
   qdisc: ['base', 'addr', 'packet', 'wire'],
   device: BELOW_DEVICE,
-  link: ['base', 'addr', 'packet', 'device'],
+  link: ['base', 'addr', 'packet', 'observe', 'device'],
   neighbor: ['base', 'addr', 'packet', 'wire', 'device'],
   filter: ['base', 'addr', 'packet', 'wire'],
   route: ['base', 'addr'],
