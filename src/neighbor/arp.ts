@@ -257,7 +257,7 @@ export class Arp implements Solicitor {
     this.#port.transmitFrame(now, packet);
   }
 
-  /** The source of the packet that waits, where it is ours: the answer will come to the address that it is sent from. */
+  /** The source of the packet that waits, where it is ours: the answer then comes to where the packet came from. */
   #sourceFor(entry: NeighborEntry): number {
     const waiting = this.#table.peekPending(entry);
     if (waiting !== null) {

@@ -26,6 +26,8 @@ export const MAX_CONFLICTS = 10;
 export const RATE_LIMIT_INTERVAL: Duration = sec(60);
 export const DEFEND_INTERVAL: Duration = sec(10);
 
+const LONG_AGO: Instant = Number.NEGATIVE_INFINITY as Instant;
+
 export const CLAIM_STATES = [
   'idle',
   'wait',
@@ -36,7 +38,7 @@ export const CLAIM_STATES = [
   'conflict',
   'lost',
 ] as const;
-/** `settle` is the ANNOUNCE_WAIT after the last probe; `conflict` and `lost` are ends, from which `start` begins anew. */
+/** `settle` is the ANNOUNCE_WAIT after the last probe; from `conflict` and `lost` only `start` or `assume` leads on. */
 export type ClaimState = (typeof CLAIM_STATES)[number];
 
 export const CLAIM_INPUTS = [
@@ -119,7 +121,7 @@ export class ConflictHistory {
   /** Since an address was last acquired. */
   conflicts = 0;
   /** No address is tried before this. */
-  nextAttemptAt: Instant = -Infinity as Instant;
+  nextAttemptAt: Instant = LONG_AGO;
 }
 
 export class AddressClaim {
@@ -136,7 +138,7 @@ export class AddressClaim {
   #deadline: Instant = NEVER;
   /** Probes or announcements sent in a row. */
   #sent = 0;
-  #claimedAt: Instant = -Infinity as Instant;
+  #claimedAt: Instant = LONG_AGO;
   #frame: ClaimFrame | null = null;
   #event: ClaimEvent | null = null;
 
@@ -157,13 +159,15 @@ export class AddressClaim {
     return this.state === 'conflict' || this.state === 'lost';
   }
 
-  /** Finds out whether the address is free, then announces it. Also after a conflict, and when the link came up again. */
+  /** Finds out whether the address is free, then announces it; also after a conflict, and when the link came up. */
   start(now: Instant): void {
+    this.#claimedAt = LONG_AGO;
     this.#step(now, 'start');
   }
 
   /** Announces the address without asking, and watches over it. */
   assume(now: Instant): void {
+    this.#claimedAt = LONG_AGO;
     this.#step(now, 'assume');
   }
 

@@ -20,6 +20,7 @@ import * as ethernet from '../wire/ethernet.ts';
 import { Deadlines } from './deadlines.ts';
 import { NeighborEntry, NudTiming } from './entry.ts';
 import { EntryList } from './entry-list.ts';
+import { EntryMap } from './entry-map.ts';
 import { Pending } from './pending.ts';
 import type { NeighborPort, Solicitor } from './port.ts';
 import type { NeighborStatus } from './status.ts';
@@ -48,9 +49,6 @@ export const PENDING_MAX = 256;
 export const GC_INTERVAL: Duration = sec(30);
 export const GC_STALE_TIME: Duration = sec(60);
 const GC_PRESSED_TIME: Duration = sec(5);
-
-/** A power of two, twice `GC_THRESH3`. */
-const BUCKETS = 2048;
 
 /** Named as in `/proc/net/stat/arp_cache` where that has a name. */
 export interface NeighborCounters {
@@ -88,11 +86,8 @@ export class NeighborTable {
     solicitsUnicast: 0,
     changes: 0,
   };
-  /** All entries, permanent ones included. */
-  size = 0;
   readonly #port: NeighborPort;
-  readonly #buckets: (NeighborEntry | null)[] = new Array<NeighborEntry | null>(BUCKETS).fill(null);
-  readonly #hashKey: number;
+  readonly #map: EntryMap;
   readonly #deadlines = new Deadlines();
   readonly #expendable = new EntryList<NeighborEntry>(EXPENDABLE_MAX);
   readonly #idle = new EntryList<NeighborEntry>(Number.POSITIVE_INFINITY);
@@ -108,8 +103,7 @@ export class NeighborTable {
   constructor(port: NeighborPort) {
     this.#port = port;
     this.timing = new NudTiming(port.rng.fork('reachable-time'));
-    // Secret, so that nobody can choose addresses that share a bucket.
-    this.#hashKey = port.rng.fork('neighbor-hash').u32();
+    this.#map = new EntryMap(port.rng.fork('neighbor-hash').u32());
     const pendingMax = Math.max(1, Math.min(PENDING_MAX, port.pool.capacity >> 2));
     this.#pending = new Pending(pendingMax);
     this.#refused = new Ring(pendingMax);
@@ -119,6 +113,11 @@ export class NeighborTable {
   setSolicitor(family: 4 | 6, solicitor: Solicitor): void {
     if (family === 4) this.#solicitor4 = solicitor;
     else this.#solicitor6 = solicitor;
+  }
+
+  /** All entries, permanent ones included. */
+  get size(): number {
+    return this.#map.size;
   }
 
   /** Packets that wait for a link address. */
@@ -156,11 +155,7 @@ export class NeighborTable {
   }
 
   find(a: number, b: number, c: number, d: number): NeighborEntry | null {
-    let entry = this.#buckets[this.#bucket(a, b, c, d)] as NeighborEntry | null;
-    while (entry !== null && (entry.d !== d || entry.c !== c || entry.b !== b || entry.a !== a)) {
-      entry = entry.nextInBucket;
-    }
-    return entry;
+    return this.#map.find(a, b, c, d);
   }
 
   // ---- for ARP and neighbour discovery
@@ -275,7 +270,7 @@ export class NeighborTable {
 
   /** Every entry in the order of addresses, as `ip neigh` tells it. */
   list(now: Instant): NeighborStatus[] {
-    const entries = this.#entries();
+    const entries = this.#map.entries();
     entries.sort(compareNeighbors);
     return entries.map((entry) => neighborStatus(now, this.#port.name, entry));
   }
@@ -395,7 +390,7 @@ export class NeighborTable {
     this.#solicitor(entry.a, entry.b, entry.c)?.solicit(now, entry, isUnicast);
   }
 
-  /** Tells of the packets of neighbours that failed; only now, because that may send, and so come back to this table. */
+  /** Tells of packets whose neighbour failed; only now, because that may send, and so come back to this table. */
   #refuse(now: Instant): void {
     for (let p = this.#refused.shift(); p !== undefined; p = this.#refused.shift()) {
       this.#port.handleUnreachable(now, p);
@@ -465,10 +460,7 @@ export class NeighborTable {
     const solicitor = this.#solicitor(a, b, c);
     assert(solicitor !== null, 'only addresses of a family that can be asked for are inserted');
     const entry = new NeighborEntry(this.timing, a, b, c, d, solicitor.etherType);
-    const bucket = this.#bucket(a, b, c, d);
-    entry.nextInBucket = this.#buckets[bucket] as NeighborEntry | null;
-    this.#buckets[bucket] = entry;
-    this.size++;
+    this.#map.insert(entry);
     this.counters.allocs++;
     return entry;
   }
@@ -479,46 +471,20 @@ export class NeighborTable {
     }
     entry.list?.remove(entry);
     this.#deadlines.remove(entry);
-    const bucket = this.#bucket(entry.a, entry.b, entry.c, entry.d);
-    let before = this.#buckets[bucket] as NeighborEntry | null;
-    if (before === entry) {
-      this.#buckets[bucket] = entry.nextInBucket;
-    } else {
-      while (before !== null && before.nextInBucket !== entry) before = before.nextInBucket;
-      assert(before !== null, 'an entry is in its bucket until it is removed');
-      before.nextInBucket = entry.nextInBucket;
-    }
-    entry.nextInBucket = null;
+    this.#map.remove(entry);
     if (entry.isFixed) this.#fixedCount--;
-    this.size--;
     this.counters.destroys++;
     this.counters.changes++;
   }
 
   #removeAll(withFixed: boolean, reason: Drop): number {
     let removed = 0;
-    for (const entry of this.#entries()) {
+    for (const entry of this.#map.entries()) {
       if (entry.isFixed && !withFixed) continue;
       this.#remove(entry, reason);
       removed++;
     }
     this.#gcAt = NEVER;
     return removed;
-  }
-
-  #entries(): NeighborEntry[] {
-    const entries: NeighborEntry[] = [];
-    for (let entry of this.#buckets) {
-      for (; entry !== null; entry = entry.nextInBucket) entries.push(entry);
-    }
-    return entries;
-  }
-
-  #bucket(a: number, b: number, c: number, d: number): number {
-    let h = Math.imul(d ^ this.#hashKey, 0x9e3779b1);
-    h = Math.imul((h ^ (h >>> 15)) + c, 0x85ebca6b);
-    h = Math.imul((h ^ (h >>> 13)) + b, 0xc2b2ae35);
-    h = Math.imul((h ^ (h >>> 16)) + a, 0x27d4eb2f);
-    return (h ^ (h >>> 15)) & (BUCKETS - 1);
   }
 }

@@ -38,8 +38,14 @@ const EVENTS: readonly Event[] = [
     [false, true].flatMap((isOverride): Event[] => {
       const name = `advertisement, S=${Number(isSolicited)} O=${Number(isOverride)}`;
       return [
-        [`${name}, same address`, (entry) => entry.handleAdvertisement(NOW, PEER_MAC, isSolicited, isOverride)],
-        [`${name}, other address`, (entry) => entry.handleAdvertisement(NOW, OTHER_MAC, isSolicited, isOverride)],
+        [
+          `${name}, same address`,
+          (entry) => entry.handleAdvertisement(NOW, PEER_MAC, isSolicited, isOverride),
+        ],
+        [
+          `${name}, other address`,
+          (entry) => entry.handleAdvertisement(NOW, OTHER_MAC, isSolicited, isOverride),
+        ],
         [`${name}, no address`, (entry) => entry.handleAdvertisement(NOW, null, isSolicited, isOverride)],
       ];
     }),
@@ -141,7 +147,8 @@ t.test('who never answered is asked for again after 3 s only (RFC 1122 §2.3.2.1
 
 t.test(`reachable time is 15 to 45 s and differs by interface (RFC 4861 §6.3.2, seed ${SEED})`, (t) => {
   const times: number[] = [];
-  for (let seed = SEED; seed < SEED + 200; seed++) times.push(toSec(new NudTiming(rng(seed)).reachableTime(NOW)));
+  for (let seed = SEED; seed < SEED + 200; seed++)
+    times.push(toSec(new NudTiming(rng(seed)).reachableTime(NOW)));
   t.ok(Math.min(...times) >= 15 && Math.min(...times) < 17, `from ${Math.min(...times)}`);
   t.ok(Math.max(...times) <= 45 && Math.max(...times) > 43, `to ${Math.max(...times)}`);
   t.ok(new Set(times).size > 190);

@@ -6,8 +6,8 @@ import type { Test } from 'tap';
 import { formatIp4, parseIp } from '../../src/addr/ip.ts';
 import { BROADCAST_MAC, formatMac, Mac, parseMac, ZERO_MAC } from '../../src/addr/mac.ts';
 import type { Drop } from '../../src/base/drop.ts';
-import { rng } from '../../src/base/rng.ts';
 import type { Rng } from '../../src/base/rng.ts';
+import { rng } from '../../src/base/rng.ts';
 import type { Duration, Instant } from '../../src/base/time.ts';
 import { after, earliest } from '../../src/base/time.ts';
 import type { AddressEvent } from '../../src/neighbor/arp.ts';
@@ -172,7 +172,13 @@ export class Host implements ArpPort {
   }
 
   /** An ARP packet arrives, padded to 60 bytes as a wire pads it. */
-  receive({ op = 'request', from = PEER_MAC, sender = PEER, target = OWN, isBroadcast }: ArpFields = {}): void {
+  receive({
+    op = 'request',
+    from = PEER_MAC,
+    sender = PEER,
+    target = OWN,
+    isBroadcast,
+  }: ArpFields = {}): void {
     const packet = this.pool.take();
     if (packet === null) throw new Error('the test uses more slots than there are');
     const operation = typeof op === 'number' ? op : arpWire.Operation[op === 'reply' ? 'Reply' : 'Request'];
@@ -200,7 +206,12 @@ export class Host implements ArpPort {
 }
 
 /** A test on a fresh host, whose seed is in its name. */
-export function onHost(t: Test, name: string, body: (t: Test, host: Host) => void, options: HostOptions = {}): void {
+export function onHost(
+  t: Test,
+  name: string,
+  body: (t: Test, host: Host) => void,
+  options: HostOptions = {},
+): void {
   t.test(`${name} (seed ${options.seed ?? 1})`, (t) => {
     const host = new Host(options);
     body(t as Test, host);
