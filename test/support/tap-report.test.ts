@@ -1,22 +1,17 @@
-/** The report that `scripts/test` ends with: what counts as a test, and that nothing can fail in silence. */
+/** The report of `scripts/test`: what counts as a test, and that nothing can fail in silence. */
 import t from 'tap';
-import { describe, TapReport } from './tap-report.ts';
+import type { FileResult } from './tap-report.ts';
+import { formatTotals, TapReport } from './tap-report.ts';
 
-function report(tap: string): { totals: string; lines: string[] } {
-  const lines: string[] = [];
-  const reader = new TapReport((line) => lines.push(line));
+function report(tap: string, isOk: boolean): FileResult {
+  const reader = new TapReport();
   for (const line of tap.split('\n')) reader.line(line);
-  return { totals: describe(reader.totals), lines };
-}
-
-/** A file that ended with `end`, and in it `body`. */
-function file(end: string, body: string): string {
-  const inner = body.replace(/^(?=.)/gm, '    ');
-  return `TAP version 14\n# Subtest: dist/test/a.test.js\n${inner}\n${end} 1 - dist/test/a.test.js # time=1500ms\n`;
+  return reader.end(isOk);
 }
 
 t.test('counts subtests without subtests, and assertions directly in a file', (t) => {
-  const body = `# Subtest: group
+  const tap = `TAP version 14
+# Subtest: group
     ok 1 - checked along the way
     # Subtest: one
         ok 1 - a
@@ -30,14 +25,12 @@ t.test('counts subtests without subtests, and assertions directly in a file', (t
 ok 1 - group # time=3ms
 ok 2 - alone
 1..2`;
-  const { totals, lines } = report(file('ok', body));
-  t.equal(totals, '3 passed, 0 failed, 0 skipped');
-  t.same(lines, ['ok     test/a.test.ts  3 passed, 0 failed, 0 skipped  1.5 s']);
+  t.equal(formatTotals(report(tap, true)), '3 passed, 0 failed, 0 skipped');
   t.end();
 });
 
 t.test('shows a failure once, with its path and diagnostics', (t) => {
-  const body = `# Subtest: group
+  const tap = `# Subtest: group
     # Subtest: one
         not ok 1 - should be equal
           ---
@@ -51,10 +44,11 @@ t.test('shows a failure once, with its path and diagnostics', (t) => {
       at: nowhere
       ...
     1..1
-not ok 1 - group # time=3ms`;
-  const { totals, lines } = report(file('not ok', body));
-  t.equal(totals, '0 passed, 1 failed, 0 skipped');
-  t.same(lines.slice(1), [
+not ok 1 - group # time=3ms
+1..1`;
+  const result = report(tap, false);
+  t.equal(formatTotals(result), '0 passed, 1 failed, 0 skipped');
+  t.same(result.failures, [
     '  not ok: group / one / should be equal',
     '      diff: |',
     '        -2',
@@ -64,7 +58,7 @@ not ok 1 - group # time=3ms`;
 });
 
 t.test('counts what was skipped, whole or inside', (t) => {
-  const body = `ok 1 - needs root # SKIP no root
+  const tap = `ok 1 - needs root # SKIP no root
 # Subtest: inside
     ok 1 - because # SKIP
     1..1
@@ -73,34 +67,40 @@ ok 2 - inside # time=1ms
     ok 1 - because # SKIP
     ok 2 - done
     1..2
-ok 3 - half # time=1ms`;
-  t.equal(report(file('ok', body)).totals, '1 passed, 0 failed, 2 skipped');
+ok 3 - half # time=1ms
+1..3`;
+  t.equal(formatTotals(report(tap, true)), '1 passed, 0 failed, 2 skipped');
   t.end();
 });
 
 t.test('a file that ends badly after good tests is a failure', (t) => {
-  const { totals, lines } = report(file('not ok', '# Subtest: x\n    ok 1 - a\nok 1 - x # time=1ms'));
-  t.equal(totals, '1 passed, 1 failed, 0 skipped');
-  t.match(lines[1], 'crashed');
+  const tap = '# Subtest: x\n    ok 1 - a\n    1..1\nok 1 - x # time=1ms\n1..1';
+  const result = report(tap, false);
+  t.equal(formatTotals(result), '1 passed, 1 failed, 0 skipped');
+  t.match(result.failures[0], 'crashed');
+  t.end();
+});
+
+t.test('a file that stops before its plan is a failure, whatever its status', (t) => {
+  t.equal(formatTotals(report('ok 1 - a', true)), '1 passed, 1 failed, 0 skipped');
   t.end();
 });
 
 t.test('a file without tests is a failure', (t) => {
-  const empty =
-    '# Subtest: dist/test/a.test.js\n    1..0\nok 1 - dist/test/a.test.js # SKIP no tests found\n';
-  t.equal(report(empty).totals, '0 passed, 1 failed, 0 skipped');
+  t.equal(formatTotals(report('TAP version 14\n1..0', true)), '0 passed, 1 failed, 0 skipped');
   t.end();
 });
 
 t.test('a group that fails by itself is a failure', (t) => {
-  const body = `# Subtest: group
+  const tap = `# Subtest: group
     # Subtest: one
         ok 1 - a
         1..1
     ok 1 - one # time=1ms
     not ok 2 - timeout!
     1..2
-not ok 1 - group # time=3ms`;
-  t.equal(report(file('not ok', body)).totals, '1 passed, 1 failed, 0 skipped');
+not ok 1 - group # time=3ms
+1..1`;
+  t.equal(formatTotals(report(tap, false)), '1 passed, 1 failed, 0 skipped');
   t.end();
 });
