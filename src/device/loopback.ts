@@ -25,7 +25,7 @@ export interface LoopbackOptions {
   readonly queueMaxPackets?: number;
 }
 
-export class Loopback implements NetDevice {
+export class LoopbackDevice implements NetDevice {
   readonly name: string;
   index = 0;
   readonly medium: Medium = 'ip';

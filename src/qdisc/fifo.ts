@@ -71,14 +71,14 @@ class Fifo implements Qdisc {
 }
 
 /** `pfifo limit PACKETS`. */
-export class PacketFifo extends Fifo {
+export class Pfifo extends Fifo {
   constructor(drops: Drops, limitPackets: number = TX_QUEUE_PACKETS) {
     super('pfifo', drops, limitPackets, Number.POSITIVE_INFINITY);
   }
 }
 
 /** `bfifo limit BYTES`. */
-export class ByteFifo extends Fifo {
+export class Bfifo extends Fifo {
   constructor(drops: Drops, limitBytes: number = LIMIT_BYTES) {
     super('bfifo', drops, Math.max(1, Math.ceil(limitBytes / FRAME_MIN_BYTES)), limitBytes);
   }
