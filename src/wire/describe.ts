@@ -164,7 +164,8 @@ function describeIp6(view: DataView, at: number, end: number): string {
     l4 += bytes;
     if (l4 > stop) return `IP6 ${src} > ${dst}: ${chain}truncated${notes}`;
   }
-  return `IP6 ${chain}${describePayload(view, l4, stop, next, src, dst)}${notes}`;
+  const text = describePayload(view, l4, stop, next, src, dst);
+  return `IP6 ${text.replace(': ', `: ${chain}`)}${notes}`;
 }
 
 /** RFC 8200 §4; AH counts in another unit (RFC 4302 §2.2), and a fragment header has no length at all. */
