@@ -50,6 +50,10 @@ need_packages() {
   fi
   for package in "$@"; do is_installed "$package" || missing+=("$package"); done
   [ ${#missing[@]} = 0 ] && return 0
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "missing, and not to be installed without root or sudo: ${missing[*]}"
+    return 1
+  fi
   say "installing ${missing[*]}"
   mkdir -p build
   : >build/apt.log

@@ -64,12 +64,17 @@ export function headerViolations(files: readonly SourceFile[]): string[] {
   return found;
 }
 
+/** The files of an inner folder are named in its own README or, while they are few, in that of the folder above. */
 export function readmeViolations(files: readonly SourceFile[]): string[] {
   const found: string[] = [];
+  const readmes = new Map(
+    files.filter(({ path }) => path.endsWith('/README.md')).map((file) => [file.path, file]),
+  );
   for (const [folder, own] of sourceFolders(files)) {
-    const readme = files.find((file) => file.path === `${folder}/README.md`);
+    const outer = folder.split('/').slice(0, 2).join('/');
+    const readme = readmes.get(`${folder}/README.md`) ?? readmes.get(`${outer}/README.md`);
     if (readme === undefined) {
-      found.push(`${folder}: has no README.md`);
+      found.push(`${outer}: has no README.md`);
       continue;
     }
     if (readme.lines.length > README_LINES_MAX) {
