@@ -2,10 +2,14 @@
  * ARP: what is refused, answered, learnt and asked (RFC 826, RFC 1122 §2.3.2, RFC 5227).
  */
 import t from 'tap';
-import { ZERO_MAC } from '../../src/addr/mac.ts';
+import type { Ip } from '../../src/addr/ip.ts';
+import { parseIp } from '../../src/addr/ip.ts';
+import { Mac, ZERO_MAC } from '../../src/addr/mac.ts';
 import { Drop } from '../../src/base/drop.ts';
-import { ms, sec } from '../../src/base/time.ts';
-import { Packet } from '../../src/packet/packet.ts';
+import type { Rng } from '../../src/base/rng.ts';
+import { ms, NEVER, sec } from '../../src/base/time.ts';
+import { GC_THRESH1 } from '../../src/neighbor/table.ts';
+import type { Packet } from '../../src/packet/packet.ts';
 import * as arp from '../../src/wire/arp.ts';
 import { Host, mac, OTHER_MAC, OWN, OWN_MAC, onHost, PEER, PEER_MAC, word } from './fixture.ts';
 
@@ -295,3 +299,90 @@ onHost(
     t.same(h.sent(), [`all from ${OTHER_MAC}: who-has ${OWN} tell ${OWN} ${OTHER_MAC}`]);
   },
 );
+
+// ---- anything at all
+
+/** One random thing that may happen to a host, on few enough addresses that things meet. */
+function anything(h: Host, random: Rng): void {
+  const address = `10.77.${random.below(4)}.${random.below(250) + 3}`;
+  const from = new Mac(0x0200, random.below(4) + 1);
+  const op = random.below(2) === 0 ? 'request' : 'reply';
+  switch (random.below(10)) {
+    case 0:
+    case 1:
+    case 2:
+      h.send(address, random.below(65_536));
+      break;
+    case 3:
+    case 4:
+      h.receive({ op, from, sender: address, isBroadcast: random.below(2) === 0 });
+      break;
+    case 5:
+      h.receive({ op, from, sender: address, target: random.below(2) === 0 ? address : PEER });
+      break;
+    case 6:
+      h.receive({ op, from, sender: random.below(2) === 0 ? '0.0.0.0' : OWN, target: OWN });
+      break;
+    case 7:
+      h.confirm(address);
+      break;
+    case 8:
+      h.table.delete(parseIp(address) as Ip);
+      break;
+    default:
+      h.pass(ms(random.below(400)));
+  }
+}
+
+for (const seed of [1, 2, 3]) {
+  onHost(
+    t,
+    '20,000 random things leave everything accounted for',
+    (t, h) => {
+      const random = h.rng.fork('test');
+      h.keepsText = false;
+      h.arp.assume(h.now, word(OWN), 'insist');
+      const states = new Set<string>();
+      for (let i = 0; i < 20_000; i++) {
+        anything(h, random);
+        if (i % 500 === 499) for (const { state } of h.table.list(h.now)) states.add(state);
+        if (random.below(1_000) === 0) h.table.flush();
+        const { counters, pendingLength, size } = h.table;
+        if (h.pool.available + pendingLength !== h.pool.capacity) t.fail(`step ${i}: a slot is nowhere`);
+        if (counters.allocs - counters.destroys !== size) t.fail(`step ${i}: an entry is nowhere`);
+      }
+      t.equal(states.size, 6, `every state was seen: ${[...states]}`);
+      t.equal(h.table.list(h.now).length, h.table.size);
+      h.arp.unclaim(word(OWN));
+      h.pass(sec(600));
+      t.equal(h.table.pendingLength, 0, 'in time everything that waits is sent or refused');
+      t.ok(h.table.size <= GC_THRESH1);
+      t.equal(h.nextTimeout(), NEVER, 'and nothing is due');
+      h.events();
+    },
+    { seed, slots: 256 },
+  );
+
+  onHost(
+    t,
+    'random bytes are counted, answered or ignored, and never kept',
+    (t, h) => {
+      const random = h.rng.fork('bytes');
+      for (let i = 0; i < 5_000; i++) {
+        const packet = h.pool.take() as Packet;
+        packet.tail = packet.l3 + random.below(64);
+        random.fill(packet.bytes, packet.l3, packet.tail);
+        // Most of them with a true beginning, or nothing would get past the check.
+        if (random.below(8) > 0) {
+          packet.view.setInt32(packet.l3, 0x00010800);
+          packet.view.setInt32(packet.l3 + 4, 0x06040000 | (random.below(2) + 1));
+        }
+        h.arp.handlePacket(h.now, packet);
+      }
+      t.equal(h.pool.available, h.pool.capacity);
+      t.equal(h.table.size, 0, 'nobody asked for an address of ours');
+      h.sent();
+    },
+    { seed },
+  );
+}
