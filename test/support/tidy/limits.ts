@@ -21,7 +21,7 @@ export function sizeViolations(files: readonly SourceFile[]): string[] {
       found.push(`${file.path}: ${file.lines.length} lines; a file has at most ${FILE_LINES_MAX}`);
     }
     for (const [index, line] of file.lines.entries()) {
-      if ([...line].length <= LINE_CHARS_MAX) continue;
+      if (line.length <= LINE_CHARS_MAX) continue;
       found.push(`${file.path}:${index + 1}: a line has at most ${LINE_CHARS_MAX} characters`);
     }
     for (const { name, line, lineCount } of functionsOf(file)) {
