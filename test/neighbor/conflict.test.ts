@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { Drop } from '../../src/base/drop.ts';
-import type { Duration, Instant } from '../../src/base/time.ts';
+import type { Instant } from '../../src/base/time.ts';
 import { between, ms, NEVER, sec, toSec } from '../../src/base/time.ts';
 import { CLAIM_INPUTS, CLAIM_STATES, TRANSITIONS } from '../../src/neighbor/conflict.ts';
 import { Host, OTHER_MAC, OWN, onHost, word } from './fixture.ts';
@@ -145,8 +145,8 @@ for (const [name, arrive] of rivals) {
       `probing: ${name} ${when} is a conflict`,
       (t, h) => {
         h.arp.claim(h.now, word(OWN), 'defend');
-        while (delay === null && h.arp.claimState(word(OWN)) !== 'settle') h.pass(ms(1));
-        h.pass(delay ?? (1_999_000 as Duration));
+        if (delay === null) while (h.arp.claimState(word(OWN)) !== 'settle') h.pass(ms(1));
+        h.pass(delay ?? ms(1_999));
         const before = h.sent().length;
         arrive(h);
         t.same(h.events(), [`conflict ${OWN} ${RIVAL}`]);

@@ -214,8 +214,8 @@ export function onHost(
 ): void {
   t.test(`${name} (seed ${options.seed ?? 1})`, (t) => {
     const host = new Host(options);
-    body(t as Test, host);
-    host.end(t as Test);
+    body(t, host);
+    host.end(t);
   });
 }
 
