@@ -106,6 +106,8 @@ export const Drop = {
   IgmpTtl: 133,
   IgmpDone: 134,
   IgmpSourceBad: 135,
+  IgmpNoRouterAlert: 136,
+  IgmpDestinationBad: 137,
 
   // UDP
   UdpTruncated: 140,
