@@ -30,6 +30,7 @@ as_root() {
 
 need_node() {
   command -v node >/dev/null || fail "Node 20.19 or newer is needed, and PATH has no 'node' (see https://nodejs.org)"
+  command -v npm >/dev/null || fail "npm is needed, and PATH has no 'npm' (on Debian: apt-get install npm)"
   node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
     fail "Node 20.19 or newer is needed; this one is $(node --version)"
 }
@@ -68,4 +69,19 @@ need_packages() {
   [ ${#lost[@]} = 0 ] && return 0
   say "apt-get could not install ${lost[*]}: $(grep '^E:' build/apt.log | tail -1 || true)"
   return 1
+}
+
+# Where node_api.h of the running Node is, so that nothing need be fetched; empty when it is not installed.
+node_headers() {
+  local prefix
+  prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+  if [ -f "$prefix/include/node/node_api.h" ]; then echo "$prefix"; fi
+}
+
+# What building the addon takes. Debian's own Node comes without its headers.
+need_compiler() {
+  need_packages python3 make g++ git ca-certificates || true
+  if [ -z "$(node_headers)" ] && command -v dpkg-query >/dev/null && is_installed nodejs; then
+    need_packages libnode-dev || true
+  fi
 }
