@@ -284,7 +284,7 @@ export function describeIgmp(view: DataView, at: number, end: number): string {
     case igmp.Type.Leave:
       return `leave ${group}${note}`;
     case igmp.Type.ReportV3:
-      return `v3 report, ${igmp.recordCount(view, at)} group record(s)${bad === Drop.None ? igmpRecords(view, at) : note}`;
+      return `v3 report, ${igmp.recordCount(view, at)} group record(s)${note}${igmpRecords(view, at, bad)}`;
     default:
       return `type 0x${igmp.type(view, at).toString(16)}${note}, length ${bytes}`;
   }
@@ -302,14 +302,16 @@ function igmpQuery(view: DataView, at: number, end: number): string {
   return `query v${version}${maxResp}${group}`;
 }
 
-/** Only after `igmp.check`. */
-function igmpRecords(view: DataView, at: number): string {
+/** Nothing unless `igmp.check` found no fault. */
+function igmpRecords(view: DataView, at: number, bad: Drop): string {
+  if (bad !== Drop.None) return '';
   let text = '';
   let record = igmp.firstRecord(at);
   for (let i = igmp.recordCount(view, at); i > 0; i--) {
     const type = igmp.recordType(view, record);
     const name = RECORD_NAMES[type] ?? `type-${type}`;
-    text += ` [gaddr ${formatIp4(igmp.recordGroup(view, record))} ${name}, ${igmp.recordSourceCount(view, record)} source(s)]`;
+    const group = formatIp4(igmp.recordGroup(view, record));
+    text += ` [gaddr ${group} ${name}, ${igmp.recordSourceCount(view, record)} source(s)]`;
     record = igmp.nextRecord(view, record);
   }
   return text;

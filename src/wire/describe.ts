@@ -244,8 +244,10 @@ const cut = (at: number, end: number): string => `[truncated, ${Math.max(0, end 
 const mac = (hi: number, lo: number): string => formatMac(new Mac(hi, lo));
 const hex16 = (view: DataView, at: number): string => view.getUint16(at).toString(16).padStart(4, '0');
 
-const macs = (view: DataView, at: number): string =>
-  `${mac(ethernet.srcHi(view, at), ethernet.srcLo(view, at))} > ${mac(ethernet.dstHi(view, at), ethernet.dstLo(view, at))}`;
+function macs(view: DataView, at: number): string {
+  const src = mac(ethernet.srcHi(view, at), ethernet.srcLo(view, at));
+  return `${src} > ${mac(ethernet.dstHi(view, at), ethernet.dstLo(view, at))}`;
+}
 
 const formatIp6 = (view: DataView, at: number): string =>
   formatIp(new Ip(view.getInt32(at), view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12)));

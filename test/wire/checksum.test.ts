@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import * as checksum from '../../src/wire/checksum.ts';
 import { AT, blank, SEED, view, viewOf } from './bytes.ts';

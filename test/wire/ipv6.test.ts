@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import type { Ip } from '../../src/addr/ip.ts';
 import { parseIp } from '../../src/addr/ip.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { BROADCAST_MAC, Mac, ZERO_MAC } from '../../src/addr/mac.ts';
 import { Drop, dropName } from '../../src/base/drop.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { Drop, dropName } from '../../src/base/drop.ts';
 import { fold, pseudo4 } from '../../src/wire/checksum.ts';
