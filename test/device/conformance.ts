@@ -80,7 +80,8 @@ type Check = (behaviour: string, body: (t: Test, bench: Bench, collector: Collec
 function checkTransfer(check: Check): void {
   check('what is transmitted reaches the wire unchanged, in order', (t, bench) => {
     const { device, pool } = bench;
-    for (let i = 0; i < 5; i++) t.equal(device.transmit(NOW, udpFrame(pool, device.medium, LENGTH, i)), Drop.None);
+    for (let i = 0; i < 5; i++)
+      t.equal(device.transmit(NOW, udpFrame(pool, device.medium, LENGTH, i)), Drop.None);
     device.flush(NOW);
     const sent = bench.takeSent(NOW);
     t.same(

@@ -31,7 +31,10 @@ function collect(device: PairEnd | LoopbackDevice, now: Instant): Packet[] {
   return packets;
 }
 
-function pairBench(features: DeviceFeatures, wrap: (a: PairEnd, pool: Pool, drops: Drops) => Bench['device']): Bench {
+function pairBench(
+  features: DeviceFeatures,
+  wrap: (a: PairEnd, pool: Pool, drops: Drops) => Bench['device'],
+): Bench {
   const pool = new Pool(POOL);
   const drops = new Drops();
   const [a, b] = pair('a', 'b', { features, drops: [drops, drops] });
@@ -92,10 +95,16 @@ conform(t, 'pair without offload', () => pairBench(NO_OFFLOAD, (a) => a));
 conform(t, 'nic', () => nicBench(NO_OFFLOAD));
 conform(t, 'nic with offload', () => nicBench(FULL_OFFLOAD));
 conform(t, 'netem over pair', () =>
-  pairBench(FULL_OFFLOAD, (a, pool, drops) => new Netem(a, { pool, drops, rng: rng(1), transmit: {}, receive: {} })),
+  pairBench(
+    FULL_OFFLOAD,
+    (a, pool, drops) => new Netem(a, { pool, drops, rng: rng(1), transmit: {}, receive: {} }),
+  ),
 );
 conform(t, 'netem that keeps offload', () =>
-  pairBench(FULL_OFFLOAD, (a, pool, drops) => new Netem(a, { pool, drops, rng: rng(1), transmit: {}, keepOffload: true })),
+  pairBench(
+    FULL_OFFLOAD,
+    (a, pool, drops) => new Netem(a, { pool, drops, rng: rng(1), transmit: {}, keepOffload: true }),
+  ),
 );
 conform(t, 'monitor over pair', () => pairBench(FULL_OFFLOAD, (a, _pool, drops) => monitored(a, drops)));
 conform(t, 'monitor over netem over pair', () =>

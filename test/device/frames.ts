@@ -53,7 +53,18 @@ export function superSegment(pool: Pool, medium: FrameMedium, size: number, coun
   if (packet === null) throw new Error('the pool of the test is too small');
   const { view } = packet;
   const tcpLength = 20 + size * count;
-  packet.l4 = ipv4.write(view, packet.l3, 20 + tcpLength, 0, 0, ipv4.Flag.Df, 64, ipv4.Protocol.Tcp, SRC, DST);
+  packet.l4 = ipv4.write(
+    view,
+    packet.l3,
+    20 + tcpLength,
+    0,
+    0,
+    ipv4.Flag.Df,
+    64,
+    ipv4.Protocol.Tcp,
+    SRC,
+    DST,
+  );
   packet.tail = packet.l4 + tcpLength;
   packet.bytes.fill(0, packet.l4, packet.tail);
   view.setUint16(packet.l4, 1000);
