@@ -2,11 +2,11 @@
  * ICMPv4: RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3, RFC 1191, RFC 6633 (no source quench), RFC 6918 (what is
  * obsolete: information requests and address masks).
  *
- *     handlePacket ┬ echo, timestamp ── icmp-reply ── host.send
+ *     handlePacket ┬ echo, timestamp ── icmp/reply ── host.send
  *                  ├ their replies ──── host.deliverEchoReply
  *                  ├ errors ─────────── host.handleQuote, if the quote is of something we sent
  *                  └ redirect ───────── host.handleRedirect, if it comes from the gateway in use
- *     sendError ───── icmp-error ────── host.send
+ *     sendError ───── icmp/error ────── host.send
  */
 import { isMulticast4 } from '../addr/ip.ts';
 import { Drop } from '../base/drop.ts';
@@ -17,14 +17,14 @@ import type { Packet } from '../packet/packet.ts';
 import { PacketFlag } from '../packet/packet.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
-import type { IcmpCounters } from './icmp-counters.ts';
-import { countIn, icmpCounters } from './icmp-counters.ts';
-import { IcmpErrors, isSingleHost } from './icmp-error.ts';
+import type { IcmpCounters } from './icmp/counters.ts';
+import { countIn, icmpCounters } from './icmp/counters.ts';
+import { IcmpErrors, isSingleHost } from './icmp/error.ts';
+import type { IcmpOptions } from './icmp/options.ts';
+import { defaultIcmpOptions } from './icmp/options.ts';
+import { IcmpReplies } from './icmp/reply.ts';
 import type { IcmpHost } from './icmp-host.ts';
 import { IcmpQuote } from './icmp-host.ts';
-import type { IcmpOptions } from './icmp-options.ts';
-import { defaultIcmpOptions } from './icmp-options.ts';
-import { IcmpReplies } from './icmp-reply.ts';
 import type { IpId } from './ip-id.ts';
 
 /** RFC 792: an error quotes at least the header and 64 bits, which hold the ports. */
@@ -130,7 +130,8 @@ export class Icmp {
     }
     const destination = this.#quote.dst;
     const gateway = icmp4.gateway(view, l4);
-    if (!isSingleHost(gateway) || host.isLocal(gateway) || host.isBroadcast(gateway)) return Drop.IcmpRedirectIgnored;
+    if (!isSingleHost(gateway) || host.isLocal(gateway) || host.isBroadcast(gateway))
+      return Drop.IcmpRedirectIgnored;
     if (isMulticast4(destination) || host.isBroadcast(destination)) return Drop.IcmpRedirectIgnored;
     // «… SHOULD be silently discarded if the new gateway address it specifies is not on the same connected (sub-)
     // net through which the Redirect arrived, or if the source of the Redirect is not the current first-hop gateway.»

@@ -18,11 +18,11 @@ import type { Packet } from '../packet/packet.ts';
 import * as igmp from '../wire/igmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as options4 from '../wire/ipv4-options.ts';
-import { isSingleHost } from './icmp-error.ts';
-import type { FilterMode } from './igmp-group.ts';
-import { IgmpGroup, SOURCES_MAX } from './igmp-group.ts';
+import { isSingleHost } from './icmp/error.ts';
+import type { FilterMode } from './igmp/group.ts';
+import { IgmpGroup, SOURCES_MAX } from './igmp/group.ts';
+import { IgmpWriter } from './igmp/writer.ts';
 import type { IgmpHost } from './igmp-host.ts';
-import { IgmpWriter } from './igmp-writer.ts';
 
 export type IgmpVersion = 1 | 2 | 3;
 
@@ -224,8 +224,10 @@ export class Igmp {
     const dst = ipv4.dst(view, l3);
     // RFC 9776 §9.1: a query without Router Alert may have been forwarded, and a general query to any other group
     // than 224.0.0.1 was not sent by a router.
-    if (version !== 1 && options4.find(view, l3, l4, options4.Option.RouterAlert) < 0) return Drop.IgmpNoRouterAlert;
-    if (isMulticast4(dst) && dst !== (address === 0 ? igmp.ALL_SYSTEMS : address)) return Drop.IgmpDestinationBad;
+    if (version !== 1 && options4.find(view, l3, l4, options4.Option.RouterAlert) < 0)
+      return Drop.IgmpNoRouterAlert;
+    if (isMulticast4(dst) && dst !== (address === 0 ? igmp.ALL_SYSTEMS : address))
+      return Drop.IgmpDestinationBad;
     this.counters.inQueries++;
     const maxResp: Duration = sec(igmp.maxRespTenths(view, l4, tail) / 10);
     this.#learn(now, packet, version, maxResp);
@@ -351,7 +353,8 @@ export class Igmp {
     } else {
       const wanted: number[] = [];
       const unwanted: number[] = [];
-      for (const source of group.sourceReports.keys()) (group.accepts(source) ? wanted : unwanted).push(source);
+      for (const source of group.sourceReports.keys())
+        (group.accepts(source) ? wanted : unwanted).push(source);
       if (wanted.length > 0) this.#writer.record(now, AllowNewSources, group.address, wanted);
       if (unwanted.length > 0) this.#writer.record(now, BlockOldSources, group.address, unwanted);
     }
@@ -401,4 +404,3 @@ export class Igmp {
     this.#deadline = deadline;
   }
 }
-

@@ -35,6 +35,9 @@ import { FragmentMap } from './fragment-map.ts';
  */
 const TIMEOUT: Duration = sec(30);
 
+/** What the total length can say. */
+const DATAGRAM_BYTES_MAX = 65_535;
+
 /** Where the data of a datagram goes, whatever the length of a header that may come later. */
 const DATA_AT = HEADROOM + ipv4.MAX_HEADER_BYTES;
 
@@ -241,7 +244,7 @@ export class Reassembler {
     const packet = datagram.packet as Packet;
     const { ecn, headerLength, length } = datagram;
     this.#remove(index, datagram);
-    if (headerLength + length > ipv4.MAX_PACKET_BYTES) {
+    if (headerLength + length > DATAGRAM_BYTES_MAX) {
       this.#drops.drop(packet, Drop.FragmentTooLong);
       return null;
     }
@@ -328,10 +331,16 @@ export class Reassembler {
 }
 
 /** What a fragment must be on its own. Data bytes [start, end). */
-function checkAlone(protocol: number, headerLength: number, start: number, end: number, isLast: boolean): Drop {
+function checkAlone(
+  protocol: number,
+  headerLength: number,
+  start: number,
+  end: number,
+  isLast: boolean,
+): Drop {
   // RFC 791 §3.2: only the last one may end anywhere; and an empty one is nothing anybody cuts off.
   if (end === start || (!isLast && ((end - start) & 7) !== 0)) return Drop.FragmentLengthBad;
-  if (headerLength + end > ipv4.MAX_PACKET_BYTES) return Drop.FragmentTooLong;
+  if (headerLength + end > DATAGRAM_BYTES_MAX) return Drop.FragmentTooLong;
   // RFC 1858 §3 and §4: flags in another fragment than the ports go past a filter. RFC 3128: so does a fragment that
   // would write over the flags. The headers of UDP and ICMP are eight bytes, and no first fragment has less.
   const isTiny = start === 8 || (start === 0 && end < tcp.MIN_HEADER_BYTES);

@@ -46,23 +46,26 @@ t.test('hooks run by priority, equals in order of registration, each point for i
   t.end();
 });
 
-t.test('a refused packet is dropped once, under the reason of the hook, and later hooks do not see it', (t) => {
-  const { pool, drops, hooks, context, packet } = fixture();
-  let later = 0;
-  hooks.register(HookPoint.Forward, 0, (_now, _packet, ctx) => (ctx.iif === 7 ? Drop.HookDropped : ACCEPT));
-  hooks.register(HookPoint.Forward, 1, () => {
-    later++;
-    return ACCEPT;
-  });
-  t.equal(hooks.run(HookPoint.Forward, START, packet, context), ACCEPT);
-  t.equal(later, 1);
-  context.iif = 7;
-  t.equal(hooks.run(HookPoint.Forward, START, packet, context), Drop.HookDropped);
-  t.equal(later, 1);
-  t.equal(drops.counts[Drop.HookDropped], 1);
-  t.equal(pool.available, pool.capacity);
-  t.end();
-});
+t.test(
+  'a refused packet is dropped once, under the reason of the hook, and later hooks do not see it',
+  (t) => {
+    const { pool, drops, hooks, context, packet } = fixture();
+    let later = 0;
+    hooks.register(HookPoint.Forward, 0, (_now, _packet, ctx) => (ctx.iif === 7 ? Drop.HookDropped : ACCEPT));
+    hooks.register(HookPoint.Forward, 1, () => {
+      later++;
+      return ACCEPT;
+    });
+    t.equal(hooks.run(HookPoint.Forward, START, packet, context), ACCEPT);
+    t.equal(later, 1);
+    context.iif = 7;
+    t.equal(hooks.run(HookPoint.Forward, START, packet, context), Drop.HookDropped);
+    t.equal(later, 1);
+    t.equal(drops.counts[Drop.HookDropped], 1);
+    t.equal(pool.available, pool.capacity);
+    t.end();
+  },
+);
 
 t.test('a stolen packet belongs to the hook', (t) => {
   const { pool, drops, hooks, context, packet } = fixture();

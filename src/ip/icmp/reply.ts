@@ -3,21 +3,21 @@
  *
  * The datagram is turned round where it lies, so that the answer to 64 KB of ping costs no copy.
  */
-import { isMulticast4 } from '../addr/ip.ts';
-import { Drop } from '../base/drop.ts';
-import type { Instant } from '../base/time.ts';
-import type { Packet } from '../packet/packet.ts';
-import { PacketFlag } from '../packet/packet.ts';
-import * as icmp4 from '../wire/icmp4.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as options4 from '../wire/ipv4-options.ts';
-import type { IcmpCounters } from './icmp-counters.ts';
-import { countOut } from './icmp-counters.ts';
-import { isSingleHost } from './icmp-error.ts';
-import type { IcmpHost } from './icmp-host.ts';
-import type { IcmpOptions } from './icmp-options.ts';
-import { timestamp } from './icmp-options.ts';
-import type { IpId } from './ip-id.ts';
+import { isMulticast4 } from '../../addr/ip.ts';
+import { Drop } from '../../base/drop.ts';
+import type { Instant } from '../../base/time.ts';
+import type { Packet } from '../../packet/packet.ts';
+import { PacketFlag } from '../../packet/packet.ts';
+import * as icmp4 from '../../wire/icmp4.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import * as options4 from '../../wire/ipv4-options.ts';
+import type { IcmpHost } from '../icmp-host.ts';
+import type { IpId } from '../ip-id.ts';
+import type { IcmpCounters } from './counters.ts';
+import { countOut } from './counters.ts';
+import { isSingleHost } from './error.ts';
+import type { IcmpOptions } from './options.ts';
+import { timestamp } from './options.ts';
 
 const GROUP_FLAGS =
   PacketFlag.LinkBroadcast | PacketFlag.LinkMulticast | PacketFlag.IpBroadcast | PacketFlag.IpMulticast;

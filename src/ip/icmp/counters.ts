@@ -1,7 +1,7 @@
 /**
  * What ICMP counts: the names of RFC 4293 and RFC 2011 as `/proc/net/snmp` prints them, in camelCase.
  */
-import { Type } from '../wire/icmp4.ts';
+import { Type } from '../../wire/icmp4.ts';
 
 export interface IcmpCounters {
   inMsgs: number;

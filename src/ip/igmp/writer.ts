@@ -2,15 +2,15 @@
  * Writing IGMP messages into packets: RFC 9776 §4.2, RFC 2236 §2. Each goes out with TTL 1, precedence 6 and the
  * Router Alert option (RFC 9776 §4), to the address that its version asks for.
  */
-import { copyBytes } from '../base/bytes.ts';
-import { Drop } from '../base/drop.ts';
-import type { Instant } from '../base/time.ts';
-import type { Packet } from '../packet/packet.ts';
-import * as igmp from '../wire/igmp.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as options4 from '../wire/ipv4-options.ts';
-import type { IgmpHost } from './igmp-host.ts';
-import { ATOMIC_ID } from './ip-id.ts';
+import { copyBytes } from '../../base/bytes.ts';
+import { Drop } from '../../base/drop.ts';
+import type { Instant } from '../../base/time.ts';
+import type { Packet } from '../../packet/packet.ts';
+import * as igmp from '../../wire/igmp.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import * as options4 from '../../wire/ipv4-options.ts';
+import type { IgmpHost } from '../igmp-host.ts';
+import { ATOMIC_ID } from '../ip-id.ts';
 
 const HEADER_BYTES = 24;
 const TOS = 0xc0;

@@ -5,8 +5,8 @@
  *     any exclude:  EXCLUDE (what all excludes have in common, less what some include asks for)
  *     otherwise:    INCLUDE (what the includes ask for together); nothing asked for is no membership
  */
-import type { Instant } from '../base/time.ts';
-import { NEVER, START } from '../base/time.ts';
+import type { Instant } from '../../base/time.ts';
+import { NEVER, START } from '../../base/time.ts';
 
 export type FilterMode = 'include' | 'exclude';
 
@@ -129,7 +129,9 @@ export class IgmpGroup {
     const filters = [...this.#filters.values()];
     const excludes = filters.filter((filter) => filter.mode === 'exclude').map((filter) => filter.sources);
     if (this.#anySource > 0) excludes.push(NO_SOURCES);
-    const included = new Set(filters.flatMap((filter) => (filter.mode === 'include' ? [...filter.sources] : [])));
+    const included = new Set(
+      filters.flatMap((filter) => (filter.mode === 'include' ? [...filter.sources] : [])),
+    );
     const [first, ...others] = excludes;
     if (first === undefined) {
       this.mode = 'include';

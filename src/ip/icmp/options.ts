@@ -1,7 +1,7 @@
 /**
  * What can be set about ICMP, with Linux's defaults where Linux has the option.
  */
-import type { Instant } from '../base/time.ts';
+import type { Instant } from '../../base/time.ts';
 
 export interface IcmpOptions {
   /** TTL of what ICMP sends. */
@@ -38,6 +38,6 @@ const MS_PER_DAY = 86_400_000;
 
 /** A timestamp as RFC 792 puts it into messages and options. */
 export function timestamp(now: Instant, options: IcmpOptions): number {
-  if (options.wallClock !== null) return options.wallClock(now) % MS_PER_DAY | 0;
+  if (options.wallClock !== null) return (options.wallClock(now) % MS_PER_DAY) | 0;
   return ((now / 1_000) % 0x8000_0000) | 0x8000_0000;
 }

@@ -4,11 +4,11 @@
  * The table of destinations is of fixed size and keyed with a secret: two destinations may share a bucket, which
  * makes them slower, but nobody can choose to, and no flood makes it grow.
  */
-import type { Rng } from '../base/rng.ts';
-import { SipHash } from '../base/siphash.ts';
-import type { Instant } from '../base/time.ts';
-import { TokenBucket } from '../base/token-bucket.ts';
-import type { IcmpOptions } from './icmp-options.ts';
+import type { Rng } from '../../base/rng.ts';
+import { SipHash } from '../../base/siphash.ts';
+import type { Instant } from '../../base/time.ts';
+import { TokenBucket } from '../../base/token-bucket.ts';
+import type { IcmpOptions } from './options.ts';
 
 const DESTINATION_BUCKETS = 1_024;
 

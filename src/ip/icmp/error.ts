@@ -5,21 +5,21 @@
  *
  * RFC 4884's extensions are not made: its length attribute stays zero.
  */
-import { isLoopback4, isMulticast4 } from '../addr/ip.ts';
-import { copyBytes } from '../base/bytes.ts';
-import { Drop } from '../base/drop.ts';
-import type { Rng } from '../base/rng.ts';
-import type { Instant } from '../base/time.ts';
-import type { Packet } from '../packet/packet.ts';
-import { PacketFlag } from '../packet/packet.ts';
-import * as icmp4 from '../wire/icmp4.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import type { IcmpCounters } from './icmp-counters.ts';
-import { countOut } from './icmp-counters.ts';
-import type { IcmpHost } from './icmp-host.ts';
-import { IcmpLimit } from './icmp-limit.ts';
-import type { IcmpOptions } from './icmp-options.ts';
-import type { IpId } from './ip-id.ts';
+import { isLoopback4, isMulticast4 } from '../../addr/ip.ts';
+import { copyBytes } from '../../base/bytes.ts';
+import { Drop } from '../../base/drop.ts';
+import type { Rng } from '../../base/rng.ts';
+import type { Instant } from '../../base/time.ts';
+import type { Packet } from '../../packet/packet.ts';
+import { PacketFlag } from '../../packet/packet.ts';
+import * as icmp4 from '../../wire/icmp4.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import type { IcmpHost } from '../icmp-host.ts';
+import type { IpId } from '../ip-id.ts';
+import type { IcmpCounters } from './counters.ts';
+import { countOut } from './counters.ts';
+import { IcmpLimit } from './limit.ts';
+import type { IcmpOptions } from './options.ts';
 
 /** RFC 1812 §4.3.2.3: as much of the offender as fits a datagram that every host must accept. */
 const ERROR_BYTES_MAX = 576;
