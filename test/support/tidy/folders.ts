@@ -30,7 +30,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   neighbor: ['base', 'addr', 'packet', 'wire', 'device'],
   filter: ['base', 'addr', 'packet', 'wire'],
   route: ['base', 'addr'],
-  ip: ['base', 'addr', 'packet', 'wire', 'device', 'neighbor', 'route', 'filter'],
+  // An interface is a device with a queue in front of it: the network layer owns that queue.
+  ip: ['base', 'addr', 'packet', 'wire', 'qdisc', 'device', 'neighbor', 'route', 'filter'],
   udp: ['base', 'addr', 'packet', 'wire'],
   tcp: ['base', 'addr', 'packet', 'wire'],
   socket: ['base', 'addr', 'packet', 'wire', 'udp', 'tcp'],

@@ -1,0 +1,113 @@
+/**
+ * A datagram for somebody else: RFC 1812 §5.2 and §5.3. TTL, size, redirect, hook; then out.
+ */
+import type { FlowKey } from '../addr/flow-key.ts';
+import { isLoopback4 } from '../addr/ip.ts';
+import { Drop } from '../base/drop.ts';
+import type { Instant } from '../base/time.ts';
+import { ACCEPT, HookContext, HookPoint } from '../filter/hook.ts';
+import type { Packet } from '../packet/packet.ts';
+import { GsoType, PacketFlag } from '../packet/packet.ts';
+import type { NextHop } from '../route/nexthop.ts';
+import * as icmp4 from '../wire/icmp4.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import type { Icmp } from './icmp.ts';
+import type { Interface } from './interface.ts';
+import type { Ip4Output } from './output.ts';
+import type { IpShared } from './shared.ts';
+import { pieceLength } from './size.ts';
+
+const { Unreachable, Redirect, TimeExceeded } = icmp4.Type;
+const Code = icmp4.UnreachableCode;
+/** Redirect for the host; for the network is obsolete (RFC 1812 §4.3.3.2). */
+const REDIRECT_HOST = 1;
+
+export class Ip4Forward {
+  readonly #shared: IpShared;
+  readonly #output: Ip4Output;
+  readonly #icmp: Icmp;
+  readonly #context = new HookContext();
+
+  constructor(shared: IpShared, output: Ip4Output, icmp: Icmp) {
+    this.#shared = shared;
+    this.#output = output;
+    this.#icmp = icmp;
+  }
+
+  /** Takes ownership of a datagram that came in by `iface` and whose destination `key` routes to `hop`. */
+  handlePacket(now: Instant, packet: Packet, iface: Interface, hop: NextHop | null, key: FlowKey): void {
+    const { counters, drops, hooks, options } = this.#shared;
+    const { view, l3 } = packet;
+    if (!options.ipForward) {
+      counters.inAddrErrors++;
+      drops.drop(packet, Drop.Ip4NotForwarding);
+      return;
+    }
+    const scope = this.#scope(packet);
+    if (scope !== Drop.None) {
+      counters.inAddrErrors++;
+      drops.drop(packet, scope);
+      return;
+    }
+    if (hop === null || hop.route.type !== 'unicast') {
+      this.#refuse(now, packet, hop);
+      return;
+    }
+    if (ipv4.ttl(view, l3) <= 1) {
+      counters.inHdrErrors++;
+      this.#icmp.sendError(now, packet, TimeExceeded, 0, 0);
+      drops.drop(packet, Drop.TtlExceeded);
+      return;
+    }
+    const mtu = this.#output.mtuOf(hop);
+    if (pieceLength(packet) > mtu && (ipv4.isDf(view, l3) || packet.gsoType !== GsoType.None)) {
+      counters.fragFails++;
+      this.#icmp.sendError(now, packet, Unreachable, Code.FragmentationNeeded, mtu);
+      drops.drop(packet, Drop.FragmentationNeeded);
+      return;
+    }
+    if (hop.oif === iface.index && options.sendRedirects) this.#redirect(now, packet, hop, key);
+    ipv4.setTtl(view, l3, ipv4.ttl(view, l3) - 1);
+    if (hooks.isActive(HookPoint.Forward)) {
+      this.#context.iif = iface.index;
+      this.#context.oif = hop.oif;
+      if (hooks.run(HookPoint.Forward, now, packet, this.#context) !== ACCEPT) return;
+    }
+    counters.forwDatagrams++;
+    this.#output.transmit(now, packet, hop, mtu);
+  }
+
+  /** Addresses whose meaning ends at the link: RFC 3927 §7, RFC 1812 §5.3.7. */
+  #scope(packet: Packet): Drop {
+    const src = ipv4.src(packet.view, packet.l3);
+    const dst = ipv4.dst(packet.view, packet.l3);
+    if (src >>> 16 === 0xa9fe || dst >>> 16 === 0xa9fe) return Drop.ForwardLinkLocal;
+    if (src === 0 || isLoopback4(src) || isLoopback4(dst)) return Drop.Ip4SourceMartian;
+    const isGroupFrame = (packet.flags & (PacketFlag.LinkBroadcast | PacketFlag.LinkMulticast)) !== 0;
+    return isGroupFrame ? Drop.ForwardBroadcast : Drop.None;
+  }
+
+  #refuse(now: Instant, packet: Packet, hop: NextHop | null): void {
+    const { counters, drops } = this.#shared;
+    if (hop === null) {
+      counters.outNoRoutes++;
+      this.#icmp.sendError(now, packet, Unreachable, Code.Net, 0);
+      drops.drop(packet, Drop.NoRoute);
+    } else if (hop.route.type === 'prohibit') {
+      this.#icmp.sendError(now, packet, Unreachable, Code.AdminProhibited, 0);
+      drops.drop(packet, Drop.RouteProhibit);
+    } else if (hop.route.type === 'unreachable') {
+      this.#icmp.sendError(now, packet, Unreachable, Code.Host, 0);
+      drops.drop(packet, Drop.RouteUnreachable);
+    } else {
+      drops.drop(packet, Drop.RouteBlackhole);
+    }
+  }
+
+  /** RFC 1812 §5.2.7.2: the source could have sent this to the next hop itself, being on the same network. */
+  #redirect(now: Instant, packet: Packet, hop: NextHop, key: FlowKey): void {
+    const gateway = hop.via === null ? key.dstD : hop.via.d;
+    if (!this.#output.isOnLink(key.srcD, hop.oif)) return;
+    this.#icmp.sendError(now, packet, Redirect, REDIRECT_HOST, gateway);
+  }
+}
