@@ -11,6 +11,7 @@ import { fold, sum, update16, update32 } from './checksum.ts';
 
 export const MIN_HEADER_BYTES = 20;
 export const MAX_HEADER_BYTES = 60;
+/** What the total length can say at most, and what reassembly may come to. */
 export const MAX_PACKET_BYTES = 65_535;
 /** RFC 791 §3.2: what every link must carry whole; the least path MTU that may be believed (RFC 1191 §3). */
 export const MIN_MTU = 68;

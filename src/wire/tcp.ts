@@ -10,7 +10,6 @@ import { Drop } from '../base/drop.ts';
 import { fold, sum, update16, update32 } from './checksum.ts';
 
 export const MIN_HEADER_BYTES = 20;
-export const MAX_HEADER_BYTES = 60;
 /** Offset of the checksum field, for offload. */
 export const CHECKSUM_OFFSET = 16;
 

@@ -10,8 +10,6 @@ import { EtherType } from './ethernet.ts';
 export const TAG_BYTES = 4;
 /** Where the tag is in a frame. */
 export const TAG_OFFSET = 12;
-/** 0 says that the tag has a priority only, 4,095 is reserved (IEEE 802.1Q table 9-2). */
-export const VID_MAX = 4094;
 
 export const isTag = (type: number): boolean => type === EtherType.Vlan || type === EtherType.VlanService;
 

@@ -23,6 +23,14 @@ t.test('the example of RFC 1071 §3', (t) => {
   t.end();
 });
 
+t.test('a carry out of the fold is folded again (RFC 1071 §2)', (t) => {
+  t.same(
+    [0, 0xffff, 0x10000, 0x1fffe, 0x1ffff, 0x7fffffff].map(checksum.fold),
+    [0, 0xffff, 1, 0xffff, 1, 0x7fff],
+  );
+  t.end();
+});
+
 t.test('edges: nothing, one octet, all ones, the longest packet', (t) => {
   t.equal(checksum.checksum(view(''), AT, 0), 0xffff);
   t.equal(

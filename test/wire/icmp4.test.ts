@@ -54,12 +54,25 @@ t.test('what the rest of the header says, by type', (t) => {
 t.test('timestamps (RFC 792)', (t) => {
   const packet = blank(20);
   icmp4.write(packet, AT, Type.TimestampReply, 0, icmp4.idSeq(3, 4));
-  t.equal(icmp4.writeTimestamps(packet, AT, 1000, -1, 3000), AT + icmp4.TIMESTAMP_BYTES);
+  t.equal(icmp4.writeTimestamps(packet, AT, 1000, -1, 3000), AT + 20);
+  t.equal(icmp4.TIMESTAMP_BYTES, 20);
   icmp4.fillChecksum(packet, AT, AT + 20);
   t.equal(icmp4.check(packet, AT, AT + 20), Drop.None);
   t.equal(icmp4.originateTimestamp(packet, AT), 1000);
   t.equal(icmp4.receiveTimestamp(packet, AT), -1);
   t.equal(icmp4.transmitTimestamp(packet, AT), 3000);
+  t.end();
+});
+
+t.test('numbers of types and codes (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7)', (t) => {
+  t.same(Object.values(Type), [0, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
+  t.same(Object.values(UnreachableCode), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+  t.same(Object.values(icmp4.RedirectCode), [0, 1, 2, 3]);
+  t.same(Object.values(icmp4.TimeExceededCode), [0, 1]);
+  t.same(Object.values(icmp4.ParameterProblemCode), [0, 1, 2]);
+  const high = view('fffe fffd fffc fffb');
+  t.same([icmp4.type(high, AT), icmp4.code(high, AT), icmp4.checksum(high, AT)], [255, 254, 0xfffd]);
+  t.same([icmp4.id(high, AT), icmp4.seq(high, AT), icmp4.pointer(high, AT)], [0xfffc, 0xfffb, 255]);
   t.end();
 });
 

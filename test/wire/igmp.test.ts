@@ -63,6 +63,18 @@ t.test('a version 3 query with sources (RFC 9776 §4.1)', (t) => {
   t.end();
 });
 
+t.test('a record with several sources', (t) => {
+  const report = blank(24);
+  const record = igmp.writeReport3(report, AT);
+  let end = igmp.appendRecord(report, AT, record, RecordType.BlockOldSources, ip('225.1.2.3'));
+  end = igmp.appendRecordSource(report, record, end, ip('10.1.1.1'));
+  end = igmp.appendRecordSource(report, record, end, ip('192.168.1.2'));
+  t.equal(end, AT + 24);
+  t.equal(toHex(report), '220000000000000106000002e10102030a010101c0a80102');
+  t.equal(igmp.recordSource(report, record, 1), ip('192.168.1.2'));
+  t.end();
+});
+
 t.test('which version a query is, and how long its answer may take (RFC 9776 §7.1)', (t) => {
   const query = blank(12);
   igmp.write(query, AT, Type.Query, 0, 0);
@@ -72,10 +84,13 @@ t.test('which version a query is, and how long its answer may take (RFC 9776 §7
   igmp.writeQuery3(query, AT, 200, 0, false, 2, 125);
   t.same([igmp.queryVersion(query, AT, AT + 12), igmp.maxRespTenths(query, AT, AT + 12)], [3, 200]);
   t.equal(igmp.maxRespCode(query, AT), 0x89);
+  t.same([igmp.isSuppress(query, AT), igmp.qrv(query, AT), query.getUint8(AT + 8)], [false, 2, 2]);
+  t.equal(igmp.checksum(view('2200fedc00000000'), AT), 0xfedc);
   t.end();
 });
 
 t.test('codes of large values are floats (RFC 9776 §4.1.1)', (t) => {
+  t.same([igmp.encode(127), igmp.encode(128), igmp.encode(135)], [127, 0x80, 0x80]);
   t.same([0, 127, 0x80, 0x8f, 0x90, 0xff].map(igmp.decode), [0, 127, 128, 248, 256, 31_744]);
   for (let value = 0; value < 32_000; value++) {
     const code = igmp.encode(value);

@@ -28,6 +28,7 @@ const LISTS: readonly (readonly [name: string, hex: string, want: number])[] = [
   ['no operations', '01010101', -1],
   ['after the end anything may stand', '00 ff 01 00', -1],
   ['unknown but well formed (RFC 1122 §3.2.1.8)', '5e 04 1234', -1],
+  ['unknown ones may come again', '5e025e02', -1],
   ['router alert (RFC 2113)', '94040000', -1],
   ['router alert of another length', '94030000', 1],
   ['no room for a length', '010101 07', 3],
@@ -140,6 +141,10 @@ t.test('options are written', (t) => {
   t.equal(options.pad(packet, LIST, LIST + 5), LIST + 8);
   t.equal(toHex(packet, LIST + 4, LIST + 8), '00000000');
   t.equal(options.pad(packet, LIST, LIST + 8), LIST + 8);
+  t.same(
+    [1, 2, 3, 4].map((length) => options.pad(packet, LIST, LIST + length)).map((end) => end - LIST),
+    [4, 4, 4, 4],
+  );
   t.end();
 });
 
@@ -157,6 +162,15 @@ t.test('later fragments carry the copied options only (RFC 791 §3.2)', (t) => {
   ipv4.setHeaderLength(fragment, AT, end - AT);
   t.equal(ipv4.check(fragment, AT, fragment.byteLength), Drop.None);
   t.equal(options.check(fragment, AT, end), -1);
+  t.end();
+});
+
+t.test('fragments of a packet without an end of its list', (t) => {
+  const packet = header('01010101 94040000');
+  const fragment = blank(24);
+  ipv4.write(fragment, AT, 24, 0, 1, 0, 64, 1, A, B);
+  t.equal(options.copyForFragment(packet, AT, packet.byteLength, fragment, AT), AT + 24);
+  t.equal(toHex(fragment, LIST), '94040000');
   t.end();
 });
 

@@ -36,6 +36,32 @@ t.test('a fragment says where it belongs', (t) => {
   t.end();
 });
 
+t.test('fields with their high bits set: addresses are int32, all else is unsigned', (t) => {
+  const packet = view('f5ff ffff ffff ffff ff fe ffff c0a80001 ffffffff');
+  t.same([ipv4.version(packet, AT), ipv4.headerLength(packet, AT), ipv4.tos(packet, AT)], [15, 20, 255]);
+  t.same(
+    [ipv4.totalLength(packet, AT), ipv4.id(packet, AT), ipv4.fragmentOffset(packet, AT)],
+    [65_535, 65_535, 65_528],
+  );
+  t.same([ipv4.isDf(packet, AT), ipv4.isMf(packet, AT)], [true, true]);
+  t.same(
+    [ipv4.ttl(packet, AT), ipv4.protocol(packet, AT), ipv4.headerChecksum(packet, AT)],
+    [255, 254, 0xffff],
+  );
+  t.same([ipv4.src(packet, AT), ipv4.dst(packet, AT)], [ip('192.168.0.1'), -1]);
+  t.equal(ip('192.168.0.1'), 0xc0a80001 | 0);
+  t.equal(ipv4.isDf(view(FRAMES.recordRoute.replace('4000', '2000')), IP), false);
+  t.end();
+});
+
+t.test('numbers that IANA and RFC 791 gave', (t) => {
+  const { Icmp, Igmp, IpIp, Tcp, Udp, Ip6, Gre, Esp, Ah, Icmp6, Ospf, Raw } = Protocol;
+  t.same([Icmp, Igmp, IpIp, Tcp, Udp, Ip6, Gre], [1, 2, 4, 6, 17, 41, 47]);
+  t.same([Esp, Ah, Icmp6, Ospf, Raw], [50, 51, 58, 89, 255]);
+  t.same([ipv4.MIN_MTU, ipv4.MAX_HEADER_BYTES, ipv4.MAX_PACKET_BYTES], [68, 60, 65_535]);
+  t.end();
+});
+
 t.test('a header is written as a foreign host writes it', (t) => {
   const frame = view(FRAMES.udp);
   const copy = blank(20);

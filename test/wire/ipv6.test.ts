@@ -46,6 +46,17 @@ t.test('headers that are refused', (t) => {
   t.end();
 });
 
+t.test('fields with their high bits set', (t) => {
+  const packet = view(`fff54321 fedc fdfc ${'ff'.repeat(32)}`);
+  t.same(
+    [ipv6.version(packet, AT), ipv6.trafficClass(packet, AT), ipv6.flowLabel(packet, AT)],
+    [15, 0xff, 0x54321],
+  );
+  t.same([ipv6.dscp(packet, AT), ipv6.ecn(packet, AT), ipv6.payloadLength(packet, AT)], [63, 3, 0xfedc]);
+  t.same([ipv6.nextHeader(packet, AT), ipv6.hopLimit(packet, AT), ipv6.srcA(packet, AT)], [0xfd, 0xfc, -1]);
+  t.end();
+});
+
 t.test('what is written reads back, and setters leave the rest alone', (t) => {
   const fields = fc.tuple(fc.nat(255), fc.nat(0xfffff), fc.nat(255), fc.nat(255), fc.nat(255));
   fc.assert(
@@ -74,5 +85,6 @@ t.test('extension headers are those between IPv6 and a transport (RFC 7045 §4)'
   t.ok([NextHeader.HopByHop, NextHeader.Routing, NextHeader.Fragment].every(ipv6.isExtension));
   t.notOk([Protocol.Tcp, Protocol.Udp, Protocol.Icmp6, NextHeader.None].some(ipv6.isExtension));
   t.equal(ipv6.MIN_MTU, 1280);
+  t.same(Object.values(NextHeader), [0, 43, 44, 50, 51, 59, 60, 135]);
   t.end();
 });

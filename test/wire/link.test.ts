@@ -54,6 +54,30 @@ t.test('ARP packets are written as a foreign host writes them', (t) => {
   t.end();
 });
 
+t.test(
+  'fields with their high bits set: the parts of addresses compare with those of `Mac` and `Ip`',
+  (t) => {
+    const mac = new Mac(0xfedc, -2);
+    const [high, highest] = [ip('192.168.0.1'), ip('223.255.255.254')];
+    const packet = blank(28);
+    arp.write(packet, AT, arp.Operation.Reply, mac, high, BROADCAST_MAC, highest);
+    t.same(
+      [arp.senderMacHi(packet, AT), arp.senderMacLo(packet, AT), arp.senderIp(packet, AT)],
+      [mac.hi, mac.lo, high],
+    );
+    t.same(
+      [arp.targetMacHi(packet, AT), arp.targetMacLo(packet, AT), arp.targetIp(packet, AT)],
+      [0xffff, -1, highest],
+    );
+    const frame = blank(14);
+    ethernet.write(frame, AT, BROADCAST_MAC, mac, EtherType.VlanService);
+    t.same([ethernet.dstHi(frame, AT), ethernet.dstLo(frame, AT)], [0xffff, -1]);
+    t.same([ethernet.srcHi(frame, AT), ethernet.srcLo(frame, AT)], [mac.hi, mac.lo]);
+    t.equal(ethernet.type(frame, AT), 0x88a8);
+    t.end();
+  },
+);
+
 const ARP_FAULTS: readonly (readonly [name: string, hex: string, want: Drop])[] = [
   ['27 octets', '0001 0800 06 04 0001 020000000001 0a4d0001 000000000000 0a4d00', Drop.ArpTruncated],
   ['hardware', '0006 0800 06 04 0001 020000000001 0a4d0001 000000000000 0a4d0002', Drop.ArpHardwareType],
@@ -79,6 +103,9 @@ t.test('VLAN tags (IEEE 802.1Q §9)', (t) => {
   t.equal(vlan.check(AT, AT + 5), Drop.FrameTruncated);
   t.same([vlan.tpid(tag, AT), vlan.tci(tag, AT), vlan.type(tag, AT)], [0x8100, 0x7005, 0x0800]);
   t.same([vlan.pcp(tag, AT), vlan.isDei(tag, AT), vlan.vid(tag, AT)], [3, true, 5]);
+  const other = view('88a8 efff 86dd');
+  t.same([vlan.pcp(other, AT), vlan.isDei(other, AT), vlan.vid(other, AT)], [7, false, 4095]);
+  t.same([vlan.tpid(other, AT), vlan.tci(other, AT), vlan.type(other, AT)], [0x88a8, 0xefff, 0x86dd]);
   t.ok(vlan.isTag(EtherType.Vlan) && vlan.isTag(EtherType.VlanService) && !vlan.isTag(EtherType.Ip4));
   t.end();
 });
