@@ -115,16 +115,16 @@ conform(t, 'monitor over netem over pair', () =>
   }),
 );
 
-t.test('nic', (t) => {
-  const setUp = (): { driver: FakeDriver; nic: Nic; pool: Pool; drops: Drops } => {
-    const pool = new Pool(600);
-    const drops = new Drops();
-    const driver = new FakeDriver();
-    return { driver, nic: new Nic(driver, pool, drops), pool, drops };
-  };
+function nicSetUp(): { driver: FakeDriver; nic: Nic; pool: Pool; drops: Drops } {
+  const pool = new Pool(600);
+  const drops = new Drops();
+  const driver = new FakeDriver();
+  return { driver, nic: new Nic(driver, pool, drops), pool, drops };
+}
 
+t.test('nic', (t) => {
   t.test('collects, and writes a batch with one call', (t) => {
-    const { driver, nic, pool } = setUp();
+    const { driver, nic, pool } = nicSetUp();
     for (let i = 0; i < 10; i++) nic.transmit(NOW, udpFrame(pool, 'ethernet', 100));
     t.equal(driver.writes, 0);
     nic.flush(NOW);
@@ -135,7 +135,7 @@ t.test('nic', (t) => {
   });
 
   t.test('keeps what a full link does not take, and tries again', (t) => {
-    const { driver, nic, pool } = setUp();
+    const { driver, nic, pool } = nicSetUp();
     driver.room = 3;
     for (let i = 0; i < 10; i++) nic.transmit(NOW, udpFrame(pool, 'ethernet', 100 + i));
     nic.flush(NOW);
@@ -152,7 +152,7 @@ t.test('nic', (t) => {
   });
 
   t.test('a queue that stays full drops as LinkQueueFull, without a system call per frame', (t) => {
-    const { driver, nic, pool, drops } = setUp();
+    const { driver, nic, pool, drops } = nicSetUp();
     driver.room = 0;
     for (let i = 0; i < 300; i++) nic.transmit(NOW, udpFrame(pool, 'ethernet', 100));
     t.equal(drops.counts[Drop.LinkQueueFull], 44);
@@ -165,7 +165,7 @@ t.test('nic', (t) => {
   });
 
   t.test('a frame that the link refuses is dropped as LinkWriteFailed, and the rest goes on', (t) => {
-    const { driver, nic, pool, drops } = setUp();
+    const { driver, nic, pool, drops } = nicSetUp();
     driver.refused = 22;
     driver.refusedLength = 102;
     for (let i = 0; i < 5; i++) nic.transmit(NOW, udpFrame(pool, 'ethernet', 100 + i));
@@ -178,7 +178,7 @@ t.test('nic', (t) => {
   });
 
   t.test('a tap whose host side is down (EIO) costs one call, not one per frame', (t) => {
-    const { driver, nic, pool, drops } = setUp();
+    const { driver, nic, pool, drops } = nicSetUp();
     driver.broken = 5;
     for (let i = 0; i < 5; i++) nic.transmit(NOW, udpFrame(pool, 'ethernet', 100));
     nic.flush(NOW);
@@ -197,7 +197,7 @@ t.test('nic', (t) => {
   });
 
   t.test('reads batch after batch until the budget is spent or nothing waits', (t) => {
-    const { driver, nic, pool } = setUp();
+    const { driver, nic, pool } = nicSetUp();
     let seen = 0;
     nic.receiver = {
       handleFrame: (_now, packet) => {
@@ -216,7 +216,7 @@ t.test('nic', (t) => {
   });
 
   t.test('an 802.1Q tag does not count against the MTU', (t) => {
-    const { nic, pool, drops } = setUp();
+    const { nic, pool, drops } = nicSetUp();
     const tagged = udpFrame(pool, 'ethernet', 1_518);
     tagged.view.setUint16(tagged.head + 12, 0x8100);
     t.equal(nic.transmit(NOW, tagged), Drop.None);
@@ -337,19 +337,26 @@ class Notes implements FrameSink {
   }
 }
 
-t.test('monitor', (t) => {
-  const setUp = (): { a: PairEnd; b: PairEnd; monitor: Monitor; notes: Notes; pool: Pool; drops: Drops } => {
-    const pool = new Pool(8);
-    const drops = new Drops();
-    const [a, b] = pair('a', 'b', { drops: [drops, drops] });
-    const monitor = new Monitor(a, drops);
-    const notes = new Notes();
-    monitor.watch(notes, 3);
-    return { a, b, monitor, notes, pool, drops };
-  };
+function monitorSetUp(): {
+  a: PairEnd;
+  b: PairEnd;
+  monitor: Monitor;
+  notes: Notes;
+  pool: Pool;
+  drops: Drops;
+} {
+  const pool = new Pool(8);
+  const drops = new Drops();
+  const [a, b] = pair('a', 'b', { drops: [drops, drops] });
+  const monitor = new Monitor(a, drops);
+  const notes = new Notes();
+  monitor.watch(notes, 3);
+  return { a, b, monitor, notes, pool, drops };
+}
 
+t.test('monitor', (t) => {
   t.test('shows frames both ways, and which of them were dropped', (t) => {
-    const { a, b, monitor, notes, pool, drops } = setUp();
+    const { a, b, monitor, notes, pool, drops } = monitorSetUp();
     const seen: number[] = [];
     drops.watcher = (_packet, reason) => void seen.push(reason);
     monitor.receiver = {
@@ -380,7 +387,7 @@ t.test('monitor', (t) => {
   });
 
   t.test('two of them on one stack each see their own, whatever the nesting', (t) => {
-    const { b, monitor, notes, pool, drops } = setUp();
+    const { b, monitor, notes, pool, drops } = monitorSetUp();
     const outer = new Monitor(monitor, drops);
     const outerNotes = new Notes();
     outer.watch(outerNotes, 4);
@@ -400,7 +407,7 @@ t.test('monitor', (t) => {
   });
 
   t.test('says nothing of packets that did what they came for, and nothing at all when not watching', (t) => {
-    const { b, monitor, notes, pool, drops } = setUp();
+    const { b, monitor, notes, pool, drops } = monitorSetUp();
     monitor.receiver = { handleFrame: (_now, packet) => void drops.drop(packet, Drop.ArpDone) };
     b.transmit(NOW, udpFrame(pool, 'ethernet', 100));
     monitor.receive(NOW, 64);
@@ -413,7 +420,7 @@ t.test('monitor', (t) => {
   });
 
   t.test('is the interface: name, index, state and counters are the inner ones', (t) => {
-    const { a, b, monitor, pool } = setUp();
+    const { a, b, monitor, pool } = monitorSetUp();
     monitor.index = 12;
     t.equal(a.index, 12);
     t.equal(monitor.name, 'a');

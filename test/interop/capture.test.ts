@@ -17,6 +17,8 @@ import { partialFrame, superSegment, udpFrame } from '../device/frames.ts';
 const NOW = 250_000.125 as Instant;
 const EPOCH_US = 1_700_000_000_123_456;
 
+const CHECKSUMS = ['ip', 'udp', 'tcp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]);
+
 const missing = ['tshark', 'capinfos'].filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
 const skip = missing.length > 0 && process.env['CI'] !== 'true' ? `needs ${missing.join(' and ')}` : false;
 
@@ -62,18 +64,25 @@ function capture(): Uint8Array {
   return Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
+const run = (command: string, ...args: string[]): string =>
+  execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+
 t.test('Wireshark reads our captures', { skip }, (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'capture-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'test.pcapng');
   writeFileSync(file, capture());
-  const run = (command: string, ...args: string[]): string =>
-    execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const fields = (filter: string, ...names: string[]): string[] =>
     run(
       'tshark',
-      ...['-r', file, '-Y', filter, '-T', 'fields', ...names.flatMap((name) => ['-e', name])],
-      ...['-o', 'udp.check_checksum:TRUE', '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE'],
+      ...CHECKSUMS,
+      '-r',
+      file,
+      '-Y',
+      filter,
+      '-T',
+      'fields',
+      ...names.flatMap((name) => ['-e', name]),
     )
       .split('\n')
       .filter((line) => line !== '');

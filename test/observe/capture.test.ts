@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { Drop } from '../../src/base/drop.ts';
 import type { Instant } from '../../src/base/time.ts';
@@ -37,6 +37,34 @@ function drain(writer: PcapngWriter): Uint8Array {
   const chunk = writer.pollChunk()?.slice() ?? new Uint8Array(0);
   if (chunk.length > 0) writer.handleChunkWritten();
   return chunk;
+}
+
+/** An interface block. */
+function described(isLittle: boolean, linkType: number, options: Bytes = new Bytes(isLittle)): Uint8Array {
+  return block(isLittle, 1, new Bytes(isLittle).u16(linkType, 0).u32(96).raw(options.done()).done());
+}
+
+/** An enhanced packet block of three bytes out of five. */
+function frame(isLittle: boolean, id: number, time: readonly [number, number], options?: Bytes): Uint8Array {
+  const body = new Bytes(isLittle)
+    .u32(id, ...time, 3, 5)
+    .raw([7, 8, 9])
+    .pad();
+  if (options !== undefined) body.raw(options.done());
+  return block(isLittle, 6, body.done());
+}
+
+/** Reads all there is. */
+function check(bytes: Uint8Array): void {
+  const reader = new PcapReader(bytes);
+  const record = captureRecord();
+  let count = 0;
+  while (reader.next(record)) {
+    count++;
+    if (record.at + record.length > bytes.length) throw new Error('a record lies outside of the file');
+    if (record.originalLength < record.length) throw new Error('a record is longer than its frame');
+    if (count > bytes.length) throw new Error('the reader does not advance');
+  }
 }
 
 t.test('reading pcap', (t) => {
@@ -89,22 +117,6 @@ t.test('reading pcap', (t) => {
 });
 
 t.test('reading pcapng', (t) => {
-  const described = (isLittle: boolean, linkType: number, options: Bytes = new Bytes(isLittle)): Uint8Array =>
-    block(isLittle, 1, new Bytes(isLittle).u16(linkType, 0).u32(96).raw(options.done()).done());
-  const frame = (
-    isLittle: boolean,
-    id: number,
-    time: readonly [number, number],
-    options?: Bytes,
-  ): Uint8Array => {
-    const body = new Bytes(isLittle)
-      .u32(id, ...time, 3, 5)
-      .raw([7, 8, 9])
-      .pad();
-    if (options !== undefined) body.raw(options.done());
-    return block(isLittle, 6, body.done());
-  };
-
   for (const isLittle of [true, false]) {
     t.test(
       `${isLittle ? 'little' : 'big'}-endian, several interfaces and resolutions, unknown blocks`,
@@ -203,17 +215,6 @@ t.test('reading any bytes never throws and never answers what is not there', (t)
     block(true, 3, new Bytes(true).u32(4).raw([1, 2, 3, 4]).done()),
   );
   const pcap = pcapFile(true, true, 1, [{ seconds: 1, fraction: 2, bytes: [1, 2, 3, 4, 5] }]);
-  const check = (bytes: Uint8Array): void => {
-    const reader = new PcapReader(bytes);
-    const record = captureRecord();
-    let count = 0;
-    while (reader.next(record)) {
-      count++;
-      if (record.at + record.length > bytes.length) throw new Error('a record lies outside of the file');
-      if (record.originalLength < record.length) throw new Error('a record is longer than its frame');
-      if (count > bytes.length) throw new Error('the reader does not advance');
-    }
-  };
   const damage = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 6 });
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), check), { seed: 7 });
   fc.assert(

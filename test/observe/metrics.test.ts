@@ -40,7 +40,8 @@ t.test('counters become Prometheus text by their names', (t) => {
 
 t.test('counters become JSON, and a source may go', (t) => {
   const metrics = new Metrics();
-  const tap0 = (): object => ({ rxPackets: 1 });
+  const counters = { rxPackets: 1 };
+  const tap0 = (): object => counters;
   const loop: Record<string, unknown> = { n: 1 };
   loop['self'] = loop;
   metrics.add('ip', () => ({ inReceives: 3, fragments: { inOk: 1 }, text: 'x' }));

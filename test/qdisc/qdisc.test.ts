@@ -14,9 +14,9 @@ interface Fixture {
   readonly drops: Drops;
   readonly qdisc: Qdisc;
   /** A packet of `length` bytes whose first two are `word`. */
-  add(length: number, word?: number): Drop;
+  readonly add: (length: number, word?: number) => Drop;
   /** The lengths of all that leaves. */
-  drain(): number[];
+  readonly drain: () => number[];
 }
 
 function fixture(make: (drops: Drops) => Qdisc): Fixture {
@@ -27,13 +27,13 @@ function fixture(make: (drops: Drops) => Qdisc): Fixture {
     pool,
     drops,
     qdisc,
-    add(length, word = 0x4500) {
+    add: (length, word = 0x4500) => {
       const packet = pool.take() as Packet;
       packet.view.setUint16(packet.l3, word);
       packet.tail = packet.head + length;
       return qdisc.enqueue(START, packet);
     },
-    drain() {
+    drain: () => {
       const lengths: number[] = [];
       for (let packet = qdisc.dequeue(START); packet !== null; packet = qdisc.dequeue(START)) {
         lengths.push(packet.length);
