@@ -1,32 +1,33 @@
 /**
  * Longest-prefix match: from addresses to integers, for both families.
  *
- * A trie over four bits at a time, with the paths that do not branch left out. A node stands at a depth (a
- * multiple of four bits) and has sixteen entries, one for each value of the next four bits: the node below, and
- * the longest prefix that ends within these four bits. A prefix of 9 bits ends in a node of depth 8, in eight
- * of its entries.
+ * A trie over four bits at a time, in which only what branches is a node. A node stands at a depth (a multiple of
+ * four bits) and has sixteen entries, one for each value of the next four bits: what lies below, another node or a
+ * single prefix, and the longest prefix that ends within these four bits. A prefix of 9 bits ends at depth 8, in
+ * eight of the entries.
  *
- *     10.0.0.0/8     node of depth 4, one entry          node:    child, prefix   × 16
- *     10.0.0.0/9     node of depth 8, eight entries      (ints)   depth, uses, first prefix, key
+ *     10.0.0.0/8, 10.0.0.0/9           node at 4    [0] ends here: /8       below: /9
+ *     and 10.200.0.0/16                node at 4    [0] ends here: /8       below: node at 8
+ *                                      node at 8    [0-7] end here: /9      [8] below: /16
  *
- * A look-up follows the address from node to node and keeps the last prefix it saw. Because bits are left out,
- * each prefix is compared with the whole address: the first that differs ends the walk, since all below it lie
- * on the same wrong path.
+ * A look-up follows the address from node to node and keeps the last prefix it saw. The bits that no node looks at
+ * are compared at the end, with that prefix. Only if they differ is the path walked again with care.
  *
- * IPv4 addresses, v4-mapped, have their own root at depth 96: ::/0 does not match them. Lengths count in 128
- * bits throughout.
+ * IPv4 addresses, v4-mapped, have their own root: ::/0 does not match them. Lengths count in 128 bits throughout.
  */
 import { assert } from '../base/assert.ts';
 
-// A node: sixteen pairs of a reference to a child and a prefix, then what only changes need.
-const NODE_WORDS = 40;
-const DEPTH = 32;
-/** Children and prefixes. A node with one child and no prefix would not branch, and is left out. */
-const USES = 33;
+// A node: sixteen pairs of what lies below an entry and what ends in it.
+const NODE_WORDS = 32;
+// What only changes need to know of a node.
+const HEAD_WORDS = 8;
+const DEPTH = 0;
+/** Entries with something below, and prefixes: at least two, or it would not branch. */
+const USES = 1;
 /** The prefixes that end in this node, ordered by address and length. */
-const FIRST_PREFIX = 34;
+const FIRST_PREFIX = 2;
 /** The bits up to the depth of this node; those after it are zero. */
-const KEY = 35;
+const KEY = 3;
 
 // A prefix: four words of address, then these.
 const PREFIX_WORDS = 8;
@@ -35,13 +36,17 @@ const VALUE = 5;
 /** The next in the list of its node, or of the free ones. */
 const NEXT = 6;
 
-/** Links to the roots, in node 0, which is no node. */
+/** Where the roots are referred to: in node 0, which is no node. */
 const ROOT_6 = 0;
 const ROOT_4 = 2;
 
 export class Trie {
-  /** A reference is `number << 5 | depth >> 2`, so that a look-up knows the depth without reading the node. */
+  /**
+   * A reference to a node is `number << 5 | depth >> 2`, so that a look-up knows the depth without another read; to
+   * a prefix it is the negative number of that; 0 is nothing.
+   */
   #nodes: Int32Array = new Int32Array(NODE_WORDS * 16);
+  #heads: Int32Array = new Int32Array(HEAD_WORDS * 16);
   #nodeCount = 1;
   #freeNode = 0;
   #prefixes: Int32Array = new Int32Array(PREFIX_WORDS * 16);
@@ -62,16 +67,16 @@ export class Trie {
     const nodes = this.#nodes;
     let best = isV4 ? this.#default4 : this.#default6;
     let ref = nodes[isV4 ? ROOT_4 : ROOT_6] as number;
-    while (ref !== 0) {
+    if (ref === 0) return this.#valueOf(best);
+    while (ref > 0) {
       const at = (ref >>> 5) * NODE_WORDS + nibble((ref & 31) << 2, a, b, c, d) * 2;
       const prefix = nodes[at + 1] as number;
-      if (prefix !== 0) {
-        if (!this.#contains(prefix, a, b, c, d)) break;
-        best = prefix;
-      }
+      if (prefix !== 0) best = prefix;
       ref = nodes[at] as number;
     }
-    return best === 0 ? -1 : (this.#prefixes[best * PREFIX_WORDS + VALUE] as number);
+    if (ref < 0 && this.#contains(-ref, a, b, c, d)) return this.#valueOf(-ref);
+    if (best === 0 || this.#contains(best, a, b, c, d)) return this.#valueOf(best);
+    return this.lookupShorter(a, b, c, d, this.#lengthOf(best));
   }
 
   /** The value of the longest prefix shorter than `length` that contains this address, or -1. */
@@ -79,23 +84,21 @@ export class Trie {
     const isV4 = (a | b) === 0 && c === 0xffff;
     let best = length > (isV4 ? 96 : 0) ? this.#defaultOf(isV4) : 0;
     let ref = this.#nodes[isV4 ? ROOT_4 : ROOT_6] as number;
-    while (ref !== 0 && (ref & 31) << 2 < length - 1) {
-      const node = (ref >>> 5) * NODE_WORDS;
-      let prefix = this.#nodes[node + FIRST_PREFIX] as number;
+    while (ref > 0) {
+      // Those of one node that contain one address are listed from short to long.
+      let prefix = this.#heads[(ref >>> 5) * HEAD_WORDS + FIRST_PREFIX] as number;
       for (; prefix !== 0; prefix = this.#nextPrefix(prefix)) {
-        const own = this.#lengthOf(prefix);
-        // Those of one node that contain one address are listed from short to long.
-        if (own < length && this.#contains(prefix, a, b, c, d)) best = prefix;
+        if (this.#lengthOf(prefix) < length && this.#contains(prefix, a, b, c, d)) best = prefix;
       }
-      ref = this.#nodes[node + nibble((ref & 31) << 2, a, b, c, d) * 2] as number;
+      ref = this.#nodes[entryOf(ref, a, b, c, d)] as number;
     }
-    return best === 0 ? -1 : (this.#prefixes[best * PREFIX_WORDS + VALUE] as number);
+    if (ref < 0 && this.#lengthOf(-ref) < length && this.#contains(-ref, a, b, c, d)) best = -ref;
+    return this.#valueOf(best);
   }
 
   /** The value of exactly this prefix, or -1. */
   find(a: number, b: number, c: number, d: number, length: number): number {
-    const prefix = this.#find(a, b, c, d, length);
-    return prefix === 0 ? -1 : (this.#prefixes[prefix * PREFIX_WORDS + VALUE] as number);
+    return this.#valueOf(this.#find(a, b, c, d, length));
   }
 
   /** Enters a prefix, whose host bits are zero, with a value that is not negative; replaces what it had. */
@@ -114,18 +117,18 @@ export class Trie {
       else this.#default6 = prefix;
       return;
     }
-    this.#enter(this.#makeNode(isV4 ? ROOT_4 : ROOT_6, (length - 1) & ~3, a, b, c, d), prefix);
+    this.#enter(isV4 ? ROOT_4 : ROOT_6, prefix);
   }
 
   /** Removes exactly this prefix and answers its value, or -1. */
   remove(a: number, b: number, c: number, d: number, length: number): number {
     const prefix = this.#find(a, b, c, d, length);
     if (prefix === 0) return -1;
-    const value = this.#prefixes[prefix * PREFIX_WORDS + VALUE] as number;
+    const value = this.#valueOf(prefix);
     const isV4 = isMapped(a, b, c, length);
     if (prefix === this.#default4) this.#default4 = 0;
     else if (prefix === this.#default6) this.#default6 = 0;
-    else this.#removeFromNode(isV4 ? ROOT_4 : ROOT_6, prefix);
+    else this.#leave(isV4 ? ROOT_4 : ROOT_6, prefix);
     this.#prefixes[prefix * PREFIX_WORDS + NEXT] = this.#freePrefix;
     this.#freePrefix = prefix;
     this.#size--;
@@ -141,19 +144,26 @@ export class Trie {
   }
 
   #visitPrefix(prefix: number, visitor: (value: number) => void): void {
-    if (prefix !== 0) visitor(this.#prefixes[prefix * PREFIX_WORDS + VALUE] as number);
+    if (prefix !== 0) visitor(this.#valueOf(prefix));
   }
 
   #visitNode(ref: number, visitor: (value: number) => void): void {
-    if (ref === 0) return;
-    const node = (ref >>> 5) * NODE_WORDS;
-    let prefix = this.#nodes[node + FIRST_PREFIX] as number;
+    if (ref <= 0) {
+      this.#visitPrefix(-ref, visitor);
+      return;
+    }
+    const node = ref >>> 5;
+    let prefix = this.#heads[node * HEAD_WORDS + FIRST_PREFIX] as number;
     for (let entry = 0; entry < 16; entry++) {
       for (; prefix !== 0 && this.#firstEntry(node, prefix) === entry; prefix = this.#nextPrefix(prefix)) {
         this.#visitPrefix(prefix, visitor);
       }
-      this.#visitNode(this.#nodes[node + entry * 2] as number, visitor);
+      this.#visitNode(this.#nodes[node * NODE_WORDS + entry * 2] as number, visitor);
     }
+  }
+
+  #valueOf(prefix: number): number {
+    return prefix === 0 ? -1 : (this.#prefixes[prefix * PREFIX_WORDS + VALUE] as number);
   }
 
   #defaultOf(isV4: boolean): number {
@@ -165,11 +175,9 @@ export class Trie {
     if (length === (isV4 ? 96 : 0)) return this.#defaultOf(isV4);
     const depth = (length - 1) & ~3;
     let ref = this.#nodes[isV4 ? ROOT_4 : ROOT_6] as number;
-    while (ref !== 0 && (ref & 31) << 2 < depth) {
-      ref = this.#nodes[(ref >>> 5) * NODE_WORDS + nibble((ref & 31) << 2, a, b, c, d) * 2] as number;
-    }
-    if (ref === 0 || (ref & 31) << 2 !== depth) return 0;
-    let prefix = this.#nodes[(ref >>> 5) * NODE_WORDS + FIRST_PREFIX] as number;
+    while (ref > 0 && (ref & 31) << 2 < depth) ref = this.#nodes[entryOf(ref, a, b, c, d)] as number;
+    let prefix = -ref;
+    if (ref > 0) prefix = this.#heads[(ref >>> 5) * HEAD_WORDS + FIRST_PREFIX] as number;
     for (; prefix !== 0; prefix = this.#nextPrefix(prefix)) {
       if (this.#lengthOf(prefix) === length && this.#contains(prefix, a, b, c, d)) return prefix;
     }
@@ -181,7 +189,7 @@ export class Trie {
     const at = prefix * PREFIX_WORDS;
     const length = prefixes[at + LENGTH] as number;
     const differsA = (prefixes[at] as number) ^ a;
-    if (length <= 32) return (differsA & (-1 << (32 - length))) === 0;
+    if (length <= 32) return length === 0 || (differsA & (-1 << (32 - length))) === 0;
     const differsB = (prefixes[at + 1] as number) ^ b;
     if (length <= 64) return (differsA | (differsB & (-1 << (64 - length)))) === 0;
     const differsC = (prefixes[at + 2] as number) ^ c;
@@ -190,48 +198,50 @@ export class Trie {
     return (differsA | differsB | differsC | (differsD & (-1 << (128 - length)))) === 0;
   }
 
-  /** The node at `depth` on the path of this address, made if need be, below the link at `link`. */
-  #makeNode(link: number, depth: number, a: number, b: number, c: number, d: number): number {
-    for (let at = link; ; ) {
-      const ref = this.#nodes[at] as number;
+  /** Brings a new prefix into the trie below the link at `root`. */
+  #enter(root: number, prefix: number): void {
+    const depth = this.#depthOf(prefix);
+    for (let link = root; ; ) {
+      const ref = this.#nodes[link] as number;
       if (ref === 0) {
-        const made = this.#newNode(depth, a, b, c, d);
-        this.#nodes[at] = made;
-        this.#addUses(at, 1);
-        return (made >>> 5) * NODE_WORDS;
+        this.#nodes[link] = -prefix;
+        this.#addUses(nodeOf(link), 1);
+        return;
       }
-      const node = (ref >>> 5) * NODE_WORDS;
-      const nodeDepth = (ref & 31) << 2;
-      const shared = Math.min(this.#sharedBits(node, a, b, c, d), nodeDepth, depth);
-      if (shared === nodeDepth && nodeDepth === depth) return node;
-      if (shared === nodeDepth) {
-        at = node + nibble(nodeDepth, a, b, c, d) * 2;
+      const isNode = ref > 0;
+      const nodeDepth = isNode ? (ref & 31) << 2 : this.#depthOf(-ref);
+      const shared = Math.min(this.#sharedBits(prefix, ref), nodeDepth, depth) & ~3;
+      if (isNode && shared === nodeDepth) {
+        if (nodeDepth === depth) {
+          this.#list(ref >>> 5, prefix);
+          return;
+        }
+        link = (ref >>> 5) * NODE_WORDS + this.#firstEntry(ref >>> 5, prefix) * 2;
         continue;
       }
-      // The paths part above that node, or the wanted one lies above it: a node where they part.
-      const branch = this.#newNode(shared & ~3, a, b, c, d);
-      const branchAt = (branch >>> 5) * NODE_WORDS;
-      const nodes = this.#nodes;
-      const key = node + KEY;
-      const down = nibble(
-        shared & ~3,
-        nodes[key] as number,
-        nodes[key + 1] as number,
-        nodes[key + 2] as number,
-        nodes[key + 3] as number,
-      );
-      nodes[branchAt + down * 2] = ref;
-      nodes[branchAt + USES] = 1;
-      nodes[at] = branch;
+      // A single prefix, or a node that lies off the path or too deep: a node where the paths part, and on.
+      const branch = this.#newNode(shared, prefix);
+      this.#nodes[link] = (branch << 5) | (shared >> 2);
+      if (!isNode && nodeDepth === shared) this.#list(branch, -ref);
+      else this.#put(branch, ref);
     }
   }
 
+  /** Puts a node or a prefix into the entry of `node` below which it lies. */
+  #put(node: number, ref: number): void {
+    const words = ref > 0 ? this.#heads : this.#prefixes;
+    const at = ref > 0 ? (ref >>> 5) * HEAD_WORDS + KEY : -ref * PREFIX_WORDS;
+    const depth = this.#heads[node * HEAD_WORDS + DEPTH] as number;
+    this.#nodes[node * NODE_WORDS + nibbleAt(depth, words, at) * 2] = ref;
+    this.#addUses(node, 1);
+  }
+
   /** Enters a prefix in the node where it ends. */
-  #enter(node: number, prefix: number): void {
+  #list(node: number, prefix: number): void {
     const entry = this.#firstEntry(node, prefix);
     const length = this.#lengthOf(prefix);
     let before = 0;
-    let following = this.#nodes[node + FIRST_PREFIX] as number;
+    let following = this.#heads[node * HEAD_WORDS + FIRST_PREFIX] as number;
     while (following !== 0) {
       const other = this.#firstEntry(node, following);
       if (other > entry || (other === entry && this.#lengthOf(following) > length)) break;
@@ -239,7 +249,7 @@ export class Trie {
       following = this.#nextPrefix(following);
     }
     this.#prefixes[prefix * PREFIX_WORDS + NEXT] = following;
-    if (before === 0) this.#nodes[node + FIRST_PREFIX] = prefix;
+    if (before === 0) this.#heads[node * HEAD_WORDS + FIRST_PREFIX] = prefix;
     else this.#prefixes[before * PREFIX_WORDS + NEXT] = prefix;
     this.#addUses(node, 1);
     this.#spread(node, prefix);
@@ -249,85 +259,87 @@ export class Trie {
   #spread(node: number, prefix: number): void {
     const length = this.#lengthOf(prefix);
     const first = this.#firstEntry(node, prefix);
-    const end = first + this.#entryCount(node, prefix);
+    const end = first + (16 >> (length - (this.#heads[node * HEAD_WORDS + DEPTH] as number)));
     for (let entry = first; entry < end; entry++) {
-      const other = this.#nodes[node + entry * 2 + 1] as number;
-      if (other === 0 || this.#lengthOf(other) < length) this.#nodes[node + entry * 2 + 1] = prefix;
+      const at = node * NODE_WORDS + entry * 2 + 1;
+      const other = this.#nodes[at] as number;
+      if (other === 0 || this.#lengthOf(other) < length) this.#nodes[at] = prefix;
     }
   }
 
-  #removeFromNode(root: number, prefix: number): void {
-    const words = this.#prefixes;
-    const at = prefix * PREFIX_WORDS;
-    const depth = (this.#lengthOf(prefix) - 1) & ~3;
-    // The links to the node and to the one above it, to close the gap when the node goes.
-    let parentLink = root;
+  /** Takes a prefix out of the trie below the link at `root`, and the node that no longer branches without it. */
+  #leave(root: number, prefix: number): void {
+    const depth = this.#depthOf(prefix);
+    let above = root;
     let link = root;
-    let node = ((this.#nodes[root] as number) >>> 5) * NODE_WORDS;
-    while ((this.#nodes[node + DEPTH] as number) < depth) {
-      const nodeDepth = this.#nodes[node + DEPTH] as number;
-      parentLink = link;
-      link =
-        node +
-        nibble(
-          nodeDepth,
-          words[at] as number,
-          words[at + 1] as number,
-          words[at + 2] as number,
-          words[at + 3] as number,
-        ) *
-          2;
-      node = ((this.#nodes[link] as number) >>> 5) * NODE_WORDS;
+    let ref = this.#nodes[link] as number;
+    while (ref > 0 && (ref & 31) << 2 < depth) {
+      above = link;
+      link = (ref >>> 5) * NODE_WORDS + this.#firstEntry(ref >>> 5, prefix) * 2;
+      ref = this.#nodes[link] as number;
     }
-    this.#unlist(node, prefix);
-    for (let entry = 0; entry < 16; entry++) {
-      if (this.#nodes[node + entry * 2 + 1] === prefix) this.#nodes[node + entry * 2 + 1] = 0;
+    if (ref > 0) {
+      this.#unlist(ref >>> 5, prefix);
+      this.#prune(link);
+      return;
     }
-    let other = this.#nodes[node + FIRST_PREFIX] as number;
-    for (; other !== 0; other = this.#nextPrefix(other)) this.#spread(node, other);
-    this.#addUses(node, -1);
-    this.#prune(link);
-    if (link !== root) this.#prune(parentLink);
+    this.#nodes[link] = 0;
+    this.#addUses(nodeOf(link), -1);
+    if (link !== root) this.#prune(above);
   }
 
   #unlist(node: number, prefix: number): void {
     const following = this.#nextPrefix(prefix);
-    let before = this.#nodes[node + FIRST_PREFIX] as number;
+    let before = this.#heads[node * HEAD_WORDS + FIRST_PREFIX] as number;
     if (before === prefix) {
-      this.#nodes[node + FIRST_PREFIX] = following;
-      return;
+      this.#heads[node * HEAD_WORDS + FIRST_PREFIX] = following;
+    } else {
+      while (this.#nextPrefix(before) !== prefix) before = this.#nextPrefix(before);
+      this.#prefixes[before * PREFIX_WORDS + NEXT] = following;
     }
-    while (this.#nextPrefix(before) !== prefix) before = this.#nextPrefix(before);
-    this.#prefixes[before * PREFIX_WORDS + NEXT] = following;
+    this.#addUses(node, -1);
+    for (let entry = 0; entry < 16; entry++) {
+      const at = node * NODE_WORDS + entry * 2 + 1;
+      if (this.#nodes[at] === prefix) this.#nodes[at] = 0;
+    }
+    let other = this.#heads[node * HEAD_WORDS + FIRST_PREFIX] as number;
+    for (; other !== 0; other = this.#nextPrefix(other)) this.#spread(node, other);
   }
 
-  /** Takes out the node at `link` if nothing is in it, or if it does not branch. */
+  /** Replaces the node at `link` by the one thing that is left in it, if it is one. */
   #prune(link: number): void {
-    const ref = this.#nodes[link] as number;
-    const node = (ref >>> 5) * NODE_WORDS;
-    if ((this.#nodes[node + USES] as number) > 1 || this.#nodes[node + FIRST_PREFIX] !== 0) return;
-    let child = 0;
-    for (let entry = 0; entry < 16 && child === 0; entry++) child = this.#nodes[node + entry * 2] as number;
-    this.#nodes[link] = child;
-    if (child === 0) this.#addUses(link, -1);
-    this.#nodes[node] = this.#freeNode;
-    this.#freeNode = ref >>> 5;
+    const node = (this.#nodes[link] as number) >>> 5;
+    if ((this.#heads[node * HEAD_WORDS + USES] as number) > 1) return;
+    const prefix = this.#heads[node * HEAD_WORDS + FIRST_PREFIX] as number;
+    if (prefix !== 0) this.#prefixes[prefix * PREFIX_WORDS + NEXT] = 0;
+    let left = -prefix;
+    for (let entry = 0; entry < 16 && left === 0; entry++) {
+      left = this.#nodes[node * NODE_WORDS + entry * 2] as number;
+    }
+    this.#nodes[link] = left;
+    this.#nodes[node * NODE_WORDS] = this.#freeNode;
+    this.#freeNode = node;
   }
 
-  /** Adds to the uses of the node in which the word at `at` lies. */
-  #addUses(at: number, n: number): void {
-    const uses = at - (at % NODE_WORDS) + USES;
-    this.#nodes[uses] = (this.#nodes[uses] as number) + n;
+  #addUses(node: number, n: number): void {
+    const at = node * HEAD_WORDS + USES;
+    this.#heads[at] = (this.#heads[at] as number) + n;
   }
 
-  /** How many leading bits this address has in common with the key of `node`. */
-  #sharedBits(node: number, a: number, b: number, c: number, d: number): number {
-    const nodes = this.#nodes;
-    const key = node + KEY;
-    if (nodes[key] !== a) return Math.clz32((nodes[key] as number) ^ a);
-    if (nodes[key + 1] !== b) return 32 + Math.clz32((nodes[key + 1] as number) ^ b);
-    if (nodes[key + 2] !== c) return 64 + Math.clz32((nodes[key + 2] as number) ^ c);
-    return 96 + Math.clz32((nodes[key + 3] as number) ^ d);
+  /** How many leading bits a prefix has in common with what `ref` refers to. */
+  #sharedBits(prefix: number, ref: number): number {
+    const words = ref > 0 ? this.#heads : this.#prefixes;
+    const at = ref > 0 ? (ref >>> 5) * HEAD_WORDS + KEY : -ref * PREFIX_WORDS;
+    for (let i = 0; i < 4; i++) {
+      const differing = (words[at + i] as number) ^ (this.#prefixes[prefix * PREFIX_WORDS + i] as number);
+      if (differing !== 0) return 32 * i + Math.clz32(differing);
+    }
+    return 128;
+  }
+
+  /** Where a prefix ends: the depth of a node that it may be listed in. */
+  #depthOf(prefix: number): number {
+    return (this.#lengthOf(prefix) - 1) & ~3;
   }
 
   #lengthOf(prefix: number): number {
@@ -338,40 +350,33 @@ export class Trie {
     return this.#prefixes[prefix * PREFIX_WORDS + NEXT] as number;
   }
 
-  /** The first of the entries of `node` that a prefix of it covers. */
+  /** The first of the entries of `node` that a prefix covers. */
   #firstEntry(node: number, prefix: number): number {
-    const words = this.#prefixes;
-    const at = prefix * PREFIX_WORDS;
-    return nibble(
-      this.#nodes[node + DEPTH] as number,
-      words[at] as number,
-      words[at + 1] as number,
-      words[at + 2] as number,
-      words[at + 3] as number,
-    );
+    return nibbleAt(this.#heads[node * HEAD_WORDS + DEPTH] as number, this.#prefixes, prefix * PREFIX_WORDS);
   }
 
-  #entryCount(node: number, prefix: number): number {
-    return 16 >> (this.#lengthOf(prefix) - (this.#nodes[node + DEPTH] as number));
-  }
-
-  /** A reference to a new node. */
-  #newNode(depth: number, a: number, b: number, c: number, d: number): number {
-    let index = this.#freeNode;
-    if (index !== 0) {
-      this.#freeNode = this.#nodes[index * NODE_WORDS] as number;
+  /** A new node on the path of a prefix. */
+  #newNode(depth: number, prefix: number): number {
+    let node = this.#freeNode;
+    if (node !== 0) {
+      this.#freeNode = this.#nodes[node * NODE_WORDS] as number;
     } else {
-      index = this.#nodeCount++;
-      if (this.#nodeCount * NODE_WORDS > this.#nodes.length) this.#nodes = doubled(this.#nodes);
+      node = this.#nodeCount++;
+      if (this.#nodeCount * NODE_WORDS > this.#nodes.length) {
+        this.#nodes = doubled(this.#nodes);
+        this.#heads = doubled(this.#heads);
+      }
     }
-    const at = index * NODE_WORDS;
-    this.#nodes.fill(0, at, at + NODE_WORDS);
-    this.#nodes[at + DEPTH] = depth;
-    this.#nodes[at + KEY] = a & mask(depth);
-    this.#nodes[at + KEY + 1] = b & mask(depth - 32);
-    this.#nodes[at + KEY + 2] = c & mask(depth - 64);
-    this.#nodes[at + KEY + 3] = d & mask(depth - 96);
-    return (index << 5) | (depth >> 2);
+    this.#nodes.fill(0, node * NODE_WORDS, (node + 1) * NODE_WORDS);
+    const head = node * HEAD_WORDS;
+    this.#heads[head + DEPTH] = depth;
+    this.#heads[head + USES] = 0;
+    this.#heads[head + FIRST_PREFIX] = 0;
+    for (let i = 0; i < 4; i++) {
+      this.#heads[head + KEY + i] =
+        (this.#prefixes[prefix * PREFIX_WORDS + i] as number) & mask(depth - 32 * i);
+    }
+    return node;
   }
 
   #newPrefix(a: number, b: number, c: number, d: number, length: number, value: number): number {
@@ -401,6 +406,20 @@ function nibble(depth: number, a: number, b: number, c: number, d: number): numb
   else if (depth < 64) word = b;
   else if (depth < 96) word = c;
   return (word >>> (28 - (depth & 31))) & 15;
+}
+
+function nibbleAt(depth: number, words: Int32Array, at: number): number {
+  return ((words[at + (depth >> 5)] as number) >>> (28 - (depth & 31))) & 15;
+}
+
+/** Where the entry for this address is, in the node that `ref` refers to. */
+function entryOf(ref: number, a: number, b: number, c: number, d: number): number {
+  return (ref >>> 5) * NODE_WORDS + nibble((ref & 31) << 2, a, b, c, d) * 2;
+}
+
+/** The node in which a link is. */
+function nodeOf(link: number): number {
+  return Math.floor(link / NODE_WORDS);
 }
 
 function isMapped(a: number, b: number, c: number, length: number): boolean {
