@@ -47,13 +47,20 @@ t.test('headers that are refused', (t) => {
 });
 
 t.test('fields with their high bits set', (t) => {
-  const packet = view(`fff54321 fedc fdfc ${'ff'.repeat(32)}`);
+  const packet = view(
+    `fff54321 fedc fdfc ffffffff f2000000 f3000000 f4000000 f5000000 f6000000 f7000000 f8000000`,
+  );
   t.same(
     [ipv6.version(packet, AT), ipv6.trafficClass(packet, AT), ipv6.flowLabel(packet, AT)],
     [15, 0xff, 0x54321],
   );
   t.same([ipv6.dscp(packet, AT), ipv6.ecn(packet, AT), ipv6.payloadLength(packet, AT)], [63, 3, 0xfedc]);
   t.same([ipv6.nextHeader(packet, AT), ipv6.hopLimit(packet, AT), ipv6.srcA(packet, AT)], [0xfd, 0xfc, -1]);
+  const words = [ipv6.srcB, ipv6.srcC, ipv6.srcD, ipv6.dstA, ipv6.dstB, ipv6.dstC, ipv6.dstD];
+  t.same(
+    words.map((word) => word(packet, AT) >> 24),
+    [-14, -13, -12, -11, -10, -9, -8],
+  );
   t.end();
 });
 
