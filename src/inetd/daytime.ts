@@ -85,16 +85,21 @@ export function formatDaytime(second: number): string {
   const era = Math.floor(day / 146_097);
   const dayOfEra = day - era * 146_097;
   const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1_460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) /
+    (dayOfEra -
+      Math.floor(dayOfEra / 1_460) +
+      Math.floor(dayOfEra / 36_524) -
+      Math.floor(dayOfEra / 146_096)) /
       365,
   );
-  const dayOfYear =
-    dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const marchMonth = Math.floor((5 * dayOfYear + 2) / 153);
   const dayOfMonth = dayOfYear - Math.floor((153 * marchMonth + 2) / 5) + 1;
   const month = (marchMonth + 2) % 12;
   const year = era * 400 + yearOfEra + (month < 2 ? 1 : 0);
-  const two = (n: number): string => String(n).padStart(2, '0');
   const time = `${two(Math.floor(rest / 3_600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
   return `${DAYS[days % 7]}, ${MONTHS[month]} ${dayOfMonth}, ${year} ${time}-UTC`;
+}
+
+function two(n: number): string {
+  return String(n).padStart(2, '0');
 }
