@@ -1,138 +1,12 @@
 /**
- * Routes and rules as `ip route` and `ip rule` treat them.
+ * Routes as `ip route` treats them, and the choice between next hops.
  */
 import t from 'tap';
 import { FlowKey } from '../../src/addr/flow-key.ts';
-import type { Ip } from '../../src/addr/ip.ts';
-import { parseIp } from '../../src/addr/ip.ts';
-import type { Prefix } from '../../src/addr/prefix.ts';
-import { parsePrefix } from '../../src/addr/prefix.ts';
-import { addAddressRoutes, removeAddressRoutes } from '../../src/route/address-routes.ts';
-import { Fib, LOCAL_TABLE } from '../../src/route/fib.ts';
-import { formatRoute, formatRule, parseTable, tableName } from '../../src/route/format.ts';
-import type { NextHop, RouteSpec } from '../../src/route/nexthop.ts';
+import { Fib } from '../../src/route/fib.ts';
+import { formatRoute } from '../../src/route/format.ts';
 import { linkHop } from '../../src/route/nexthop.ts';
-
-const ip = (text: string): Ip => parseIp(text) as Ip;
-const prefix = (text: string): Prefix => parsePrefix(text) as Prefix;
-const NAMES = ['none', 'lo', 'eth0', 'eth1', 'eth2'];
-const nameOf = (oif: number): string => NAMES[oif] as string;
-const LO = 1;
-const ETH0 = 2;
-const ETH1 = 3;
-const ETH2 = 4;
-
-/** eth0 has 10.0.0.2/24, eth1 10.0.1.2/24, lo what it always has. */
-function host(): Fib {
-  const fib = new Fib();
-  addAddressRoutes(fib, prefix('127.0.0.1/8'), LO);
-  addAddressRoutes(fib, prefix('10.0.0.2/24'), ETH0);
-  addAddressRoutes(fib, prefix('10.0.1.2/24'), ETH1);
-  return fib;
-}
-
-/** A way back to text, as `ip route get` gives it: type, gateway, interface. */
-function get(fib: Fib, to: string, fields: Partial<FlowKey> = {}, from = ''): string {
-  const key = Object.assign(new FlowKey(), fields);
-  key.setDestination(ip(to));
-  if (from !== '') key.setSource(ip(from));
-  return textOf(fib.lookup(key));
-}
-
-function textOf(hop: NextHop | null): string {
-  if (hop === null) return 'none';
-  const words: string[] = hop.route.type === 'unicast' ? [] : [hop.route.type];
-  if (hop.via !== null) words.push(`via ${hop.via.toString()}`);
-  if (hop.oif !== 0) words.push(nameOf(hop.oif));
-  return words.join(' ');
-}
-
-const show = (fib: Fib, table?: number): string[] =>
-  fib.list(table).map((route) => formatRoute(route, nameOf));
-
-function add(fib: Fib, text: string, spec: Omit<RouteSpec, 'prefix'>): string | null {
-  return fib.add({ ...spec, prefix: prefix(text) });
-}
-
-t.test('the routes of addresses', (t) => {
-  t.test('are those of Linux', (t) => {
-    const fib = host();
-    t.same(show(fib), [
-      '10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.2',
-      '10.0.1.0/24 dev eth1 proto kernel scope link src 10.0.1.2',
-    ]);
-    t.same(show(fib, LOCAL_TABLE), [
-      'local 10.0.0.2 dev eth0 proto kernel scope host src 10.0.0.2',
-      'broadcast 10.0.0.255 dev eth0 proto kernel scope link src 10.0.0.2',
-      'local 10.0.1.2 dev eth1 proto kernel scope host src 10.0.1.2',
-      'broadcast 10.0.1.255 dev eth1 proto kernel scope link src 10.0.1.2',
-      'local 127.0.0.0/8 dev lo proto kernel scope host src 127.0.0.1',
-      'local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1',
-      'broadcast 127.255.255.255 dev lo proto kernel scope link src 127.0.0.1',
-    ]);
-    t.equal(get(fib, '10.0.0.2'), 'local eth0');
-    t.equal(get(fib, '10.0.0.255'), 'broadcast eth0');
-    t.equal(get(fib, '10.0.0.0'), 'eth0', 'the lowest address is an ordinary one');
-    t.equal(get(fib, '127.3.2.1'), 'local lo');
-    t.equal(get(fib, '8.8.8.8'), 'none');
-    t.end();
-  });
-
-  t.test('a point-to-point network has no broadcast address (RFC 3021), a single address no network', (t) => {
-    const fib = new Fib();
-    addAddressRoutes(fib, prefix('10.9.0.0/31'), ETH0);
-    addAddressRoutes(fib, prefix('10.9.1.1/32'), ETH0);
-    t.same(show(fib), ['10.9.0.0/31 dev eth0 proto kernel scope link src 10.9.0.0']);
-    t.equal(show(fib, LOCAL_TABLE).length, 2);
-    t.end();
-  });
-
-  t.test('IPv6 has a metric of 256, no scope and no source', (t) => {
-    const fib = new Fib();
-    addAddressRoutes(fib, prefix('2001:db8::2/64'), ETH0);
-    t.same(show(fib), ['2001:db8::/64 dev eth0 proto kernel metric 256']);
-    t.same(show(fib, LOCAL_TABLE), ['local 2001:db8::2 dev eth0 proto kernel']);
-    removeAddressRoutes(fib, prefix('2001:db8::2/64'), ETH0);
-    t.same([...show(fib), ...show(fib, LOCAL_TABLE)], []);
-    t.end();
-  });
-
-  t.test('a second address shares the network, and inherits it', (t) => {
-    const fib = host();
-    const before = show(fib);
-    addAddressRoutes(fib, prefix('10.0.0.3/24'), ETH0);
-    t.same(show(fib), before);
-    removeAddressRoutes(fib, prefix('10.0.0.2/24'), ETH0, [prefix('10.0.0.3/24')]);
-    t.equal(show(fib)[0], '10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.3');
-    t.equal(get(fib, '10.0.0.2'), 'eth0');
-    t.equal(get(fib, '10.0.0.255'), 'broadcast eth0');
-    t.end();
-  });
-
-  t.test('go with the address, and so does what prefers it as its source', (t) => {
-    const fib = host();
-    t.equal(add(fib, '0.0.0.0/0', { via: ip('10.0.1.1'), source: ip('10.0.0.2') }), null);
-    t.equal(add(fib, '9.0.0.0/8', { via: ip('10.0.1.1') }), null);
-    removeAddressRoutes(fib, prefix('10.0.0.2/24'), ETH0);
-    t.same(show(fib), [
-      '9.0.0.0/8 via 10.0.1.1 dev eth1',
-      '10.0.1.0/24 dev eth1 proto kernel scope link src 10.0.1.2',
-    ]);
-    t.equal(get(fib, '10.0.0.255'), 'none');
-    t.end();
-  });
-
-  t.test('of two interfaces in one network both are kept', (t) => {
-    const fib = host();
-    addAddressRoutes(fib, prefix('10.0.0.9/24'), ETH2);
-    t.equal(get(fib, '10.0.0.7'), 'eth0');
-    t.equal(get(fib, '10.0.0.7', { oif: ETH2 }), 'eth2');
-    removeAddressRoutes(fib, prefix('10.0.0.2/24'), ETH0);
-    t.equal(get(fib, '10.0.0.7'), 'eth2');
-    t.end();
-  });
-  t.end();
-});
+import { add, ETH0, ETH1, ETH2, get, host, ip, nameOf, prefix, show } from './host.ts';
 
 t.test('ip route', (t) => {
   t.test('add refuses a second route of the same prefix and metric', (t) => {
@@ -268,7 +142,11 @@ t.test('ip route', (t) => {
     add(fib, '9.0.0.0/8', { oif: ETH0, mtu: 1_400, table: 100, protocol: 'dhcp' });
     t.equal(
       show(fib)[0],
-      'default proto static metric 10\n\tnexthop via 10.0.0.1 dev eth0 weight 1\n\tnexthop via 10.0.1.1 dev eth1 weight 3',
+      [
+        'default proto static metric 10',
+        '\tnexthop via 10.0.0.1 dev eth0 weight 1',
+        '\tnexthop via 10.0.1.1 dev eth1 weight 3',
+      ].join('\n'),
     );
     const [route] = fib.list(100);
     t.ok(route);
@@ -357,6 +235,8 @@ t.test('interfaces that go down', (t) => {
   t.end();
 });
 
+const share = (all: string[], text: string): number => all.filter((one) => one === text).length / all.length;
+
 t.test('several next hops (RFC 2992)', (t) => {
   const nextHops = [
     { via: ip('10.0.0.1'), oif: ETH0 },
@@ -366,9 +246,6 @@ t.test('several next hops (RFC 2992)', (t) => {
   const flows = Array.from({ length: 4_000 }, (_, n) => `9.${n >> 8}.${n & 255}.1`);
   const choices = (fib: Fib, fields: Partial<FlowKey> = {}): string[] =>
     flows.map((to) => get(fib, to, fields));
-  const share = (all: string[], text: string): number =>
-    all.filter((one) => one === text).length / all.length;
-
   t.test('share the flows by weight', (t) => {
     const fib = host();
     add(fib, '0.0.0.0/0', { nextHops });
@@ -419,113 +296,6 @@ t.test('several next hops (RFC 2992)', (t) => {
     const [one, other] = [new Fib(1), new Fib(2)];
     for (const fib of [one, other]) add(fib, '0.0.0.0/0', { nextHops: [{ oif: ETH0 }, { oif: ETH1 }] });
     t.notSame(choices(one), choices(other));
-    t.end();
-  });
-  t.end();
-});
-
-t.test('ip rule', (t) => {
-  t.test('local, main and default are there at first', (t) => {
-    t.same(
-      new Fib().rules.map((rule) => formatRule(rule, nameOf)),
-      ['0:\tfrom all lookup local', '32766:\tfrom all lookup main', '32767:\tfrom all lookup default'],
-    );
-    t.end();
-  });
-
-  t.test('every selector selects', (t) => {
-    const selectors = {
-      from: prefix('10.0.0.0/24'),
-      to: prefix('9.0.0.0/8'),
-      tos: 0x10,
-      mark: 0x81,
-      markMask: 0xf0,
-      iif: LO,
-      oif: ETH0,
-      protocol: 6,
-      sourcePorts: [100, 200],
-      destinationPorts: [80, 80],
-    } as const;
-    const good = { tos: 0x10, mark: 0x8f, iif: LO, oif: ETH0, protocol: 6, srcPort: 200, dstPort: 80 };
-    const fib = host();
-    t.equal(fib.addRule({ ...selectors, priority: 5, action: 'prohibit' }), null);
-    t.equal(get(fib, '9.9.9.9', good, '10.0.0.7'), 'prohibit');
-    const wrong = { tos: 0, mark: 0x7f, iif: ETH1, oif: ETH1, protocol: 17, srcPort: 99, dstPort: 81 };
-    for (const [field, value] of Object.entries(wrong)) {
-      t.equal(get(fib, '9.9.9.9', { ...good, [field]: value }, '10.0.0.7'), 'none', field);
-    }
-    t.equal(get(fib, '9.9.9.9', good, '10.0.1.7'), 'none', 'from');
-    t.equal(get(fib, '8.9.9.9', good, '10.0.0.7'), 'none', 'to');
-    t.equal(get(fib, '2001:db8::1', good, '10.0.0.7'), 'none', 'family');
-    const [, rule] = fib.rules;
-    t.equal(
-      rule === undefined ? '' : formatRule(rule, nameOf),
-      '5:\tfrom 10.0.0.0/24 to 9.0.0.0/8 tos 0x10 fwmark 0x81/0xf0 iif lo oif eth0 ipproto tcp ' +
-        'sport 100-200 dport 80 prohibit',
-    );
-    t.end();
-  });
-
-  t.test('a source has its own table', (t) => {
-    const fib = host();
-    add(fib, '0.0.0.0/0', { via: ip('10.0.0.1') });
-    add(fib, '0.0.0.0/0', { via: ip('10.0.1.1'), table: 100 });
-    t.equal(fib.addRule({ from: prefix('10.0.1.2/32'), action: 100 }), null);
-    t.equal(get(fib, '8.8.8.8', {}, '10.0.1.2'), 'via 10.0.1.1 eth1');
-    t.equal(get(fib, '8.8.8.8', {}, '10.0.0.2'), 'via 10.0.0.1 eth0');
-    t.equal(get(fib, '10.0.0.2', {}, '10.0.1.2'), 'local eth0', 'after the table local');
-    t.equal(fib.rules[1]?.priority, 32_765);
-    t.end();
-  });
-
-  t.test('not inverts, and ::/0 holds no IPv4', (t) => {
-    const fib = host();
-    fib.addRule({ to: prefix('10.0.0.0/8'), isInverted: true, priority: 1, action: 'blackhole' });
-    fib.addRule({ to: prefix('::/0'), priority: 2, action: 'unreachable' });
-    t.equal(get(fib, '9.9.9.9'), 'blackhole');
-    t.equal(get(fib, '10.0.0.9'), 'eth0');
-    t.equal(
-      fib.rules[1] === undefined ? '' : formatRule(fib.rules[1], nameOf),
-      '1:\tnot from all to 10.0.0.0/8 blackhole',
-    );
-    t.end();
-  });
-
-  t.test('is ordered by priority, refuses doubles, and is deleted by what it selects', (t) => {
-    const fib = new Fib();
-    t.equal(fib.addRule({ priority: 10, mark: 1, action: 7 }), null);
-    t.equal(fib.addRule({ priority: 10, mark: 1, action: 7 }), 'EEXIST');
-    t.equal(fib.addRule({ priority: 10, mark: 2, action: 7 }), null);
-    t.equal(fib.addRule({ priority: 9, mark: 3, action: 'unreachable' }), null);
-    t.same(
-      fib.rules.map(({ priority, selectors }) => [priority, selectors.mark]),
-      [
-        [0, undefined],
-        [9, 3],
-        [10, 1],
-        [10, 2],
-        [32_766, undefined],
-        [32_767, undefined],
-      ],
-    );
-    t.equal(fib.delRule({ mark: 2, action: 8 }), 'ENOENT');
-    t.equal(fib.delRule({ mark: 2, action: 7, priority: 11 }), 'ENOENT');
-    t.equal(fib.delRule({ mark: 2, action: 7 }), null);
-    t.equal(fib.delRule({ mark: 3, action: 'unreachable', priority: 9 }), null);
-    t.equal(fib.delRule({ action: LOCAL_TABLE }), null, 'even the first may go');
-    t.same(
-      fib.rules.map(({ priority }) => priority),
-      [10, 32_766, 32_767],
-    );
-    t.equal(fib.addRule({ action: 0 }), 'EINVAL');
-    t.equal(fib.addRule({ action: 7, from: prefix('10.0.0.1/8') }), 'EINVAL');
-    t.end();
-  });
-
-  t.test('tables have names', (t) => {
-    for (const name of ['local', 'main', 'default', '7'])
-      t.equal(tableName(parseTable(name) as number), name);
-    for (const bad of ['0', '-1', '4294967296', 'x', '']) t.equal(parseTable(bad), null);
     t.end();
   });
   t.end();
