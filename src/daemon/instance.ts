@@ -1,0 +1,102 @@
+/**
+ * A running stack on a real device: what `tapstack up` starts, put together.
+ *
+ *     link → nic → monitor → stack ← services, control
+ */
+import { Prefix } from '../addr/prefix.ts';
+import { ANY4 } from '../addr/ip.ts';
+import type { UpConfig } from '../control/up-config.ts';
+import { Monitor } from '../device/monitor.ts';
+import { Nic } from '../device/nic.ts';
+import { Inetd } from '../inetd/inetd.ts';
+import type { Interface } from '../ip/interface.ts';
+import { errnoName } from '../link/errno-text.ts';
+import { LinkFailure } from '../link/failure.ts';
+import type { TunTap } from '../link/tun-tap.ts';
+import { Stack } from '../stack/stack.ts';
+import type { Clock } from './clock.ts';
+import { monotonicClock, systemRng, wallClockMs } from './clock.ts';
+import { openLink } from './link.ts';
+import { Loop } from './loop.ts';
+
+export class Instance {
+  readonly config: UpConfig;
+  readonly clock: Clock;
+  readonly stack: Stack;
+  readonly loop: Loop;
+  readonly link: TunTap;
+  readonly monitor: Monitor;
+  readonly iface: Interface;
+  readonly inetd: Inetd | null;
+  /** Told, once, when the device is lost. */
+  onLinkLost: ((reason: string) => void) | null = null;
+  #isOpen = true;
+
+  private constructor(config: UpConfig, clock: Clock, stack: Stack, link: TunTap) {
+    this.config = config;
+    this.clock = clock;
+    this.stack = stack;
+    this.link = link;
+    this.loop = new Loop(stack, clock);
+    this.monitor = new Monitor(new Nic(link, stack.pool, stack.drops), stack.drops);
+    const iface = stack.addDevice(clock(), this.monitor);
+    if (typeof iface === 'string') throw new Error(`a new stack takes its first device: ${iface}`);
+    this.iface = iface;
+    this.inetd = config.services ? new Inetd(stack.sockets, wallClockMs) : null;
+  }
+
+  /** Opens the device and configures both sides; the first turn is taken by `start`. */
+  static open(config: UpConfig): Instance | LinkFailure {
+    const clock = monotonicClock;
+    const stack = new Stack({ rng: systemRng(), now: clock(), wallClock: wallClockMs });
+    const link = openLink(config, stack.drops);
+    if (link instanceof LinkFailure) return link;
+    const instance = new Instance(config, clock, stack, link);
+    const refused = instance.#configure();
+    if (refused === null) return instance;
+    instance.close();
+    return refused;
+  }
+
+  start(): LinkFailure | null {
+    const refused = this.loop.watch(this.link.fd, (errno) => this.#loseLink(errno));
+    if (refused !== null) return refused;
+    this.loop.start();
+    return null;
+  }
+
+  /** Gives everything back: sockets, packets, the device. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.loop.stop();
+    this.inetd?.close();
+    this.stack.close(this.clock());
+  }
+
+  #configure(): LinkFailure | null {
+    const { addresses, gateway, probe } = this.config;
+    const now = this.clock();
+    for (const address of addresses) {
+      const errno = this.stack.addAddress(now, this.iface, address, { probe });
+      if (errno !== null) return new LinkFailure(errno, `${address}: the stack cannot have this address.`);
+    }
+    if (gateway !== null) {
+      const errno = this.stack.ip.fib.add({
+        prefix: new Prefix(ANY4, 0),
+        via: gateway,
+        oif: this.iface.index,
+        // A route may be configured before conflict detection lets the address in.
+        onlink: probe || !addresses.some((address) => address.contains(gateway)),
+      });
+      if (errno !== null) return new LinkFailure(errno, `${gateway}: this cannot be the gateway.`);
+    }
+    const errno = this.inetd?.start() ?? null;
+    return errno === null ? null : new LinkFailure(errno, 'the services cannot have their ports.');
+  }
+
+  #loseLink(errno: number): void {
+    this.loop.stop();
+    this.onLinkLost?.(`${this.link.name}: the device was deleted (${errnoName(errno)}).`);
+  }
+}
