@@ -56,7 +56,7 @@ const POINTS = 5;
 export class Hooks {
   readonly #drops: Drops;
   readonly #registrations: Registration[][] = Array.from({ length: POINTS }, () => []);
-  /** Per point the functions in order, or null where there are none. Replaced, never changed: a run may be under way. */
+  /** Per point the functions in order, or null for none. Replaced, never changed: a run may be under way. */
   readonly #chains: (readonly HookFunction[] | null)[] = new Array<null>(POINTS).fill(null);
 
   constructor(drops: Drops) {

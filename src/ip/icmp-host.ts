@@ -16,7 +16,7 @@ export class IcmpQuote {
   /** `icmp4.Type`: Unreachable, TimeExceeded or ParameterProblem. */
   type = 0;
   code = 0;
-  /** Next-hop MTU with code `FragmentationNeeded` (RFC 1191 §4; 0 from an old router); the pointer of a parameter problem. */
+  /** Of `FragmentationNeeded` the next-hop MTU (RFC 1191 §4; 0: an old router), of a parameter problem the pointer. */
   info = 0;
   /** Who sent the error. */
   from = 0;
@@ -63,7 +63,7 @@ export interface IcmpHost {
   send(now: Instant, packet: Packet): void;
   /** Peeks. True when a socket was found that had sent the quoted datagram. */
   handleQuote(now: Instant, quote: IcmpQuote): boolean;
-  /** A redirect that has passed all checks: from now on `destination` is reached through `gateway` (RFC 1122 §3.3.1.2). */
+  /** A redirect that passed all checks: `gateway` is the way to `destination` from now on (RFC 1122 §3.3.1.2). */
   handleRedirect(now: Instant, destination: number, gateway: number, device: number): void;
   /** For ping and raw sockets: echo and timestamp replies. Takes ownership when it answers true, and only then. */
   deliverEchoReply(now: Instant, packet: Packet): boolean;

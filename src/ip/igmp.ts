@@ -300,7 +300,7 @@ export class Igmp {
     group.ask(this.#delay(now, maxResp), null);
   }
 
-  /** RFC 2236 §3, RFC 9776 §7.2.2: another host has reported the group, so ours is not needed; version 3 reports all. */
+  /** RFC 2236 §3: another host's report makes ours needless. RFC 9776 §7.2.2: but not in version 3. */
   #handleReport(packet: Packet): Drop {
     const { view, l3, l4 } = packet;
     const address = igmp.group(view, l4);

@@ -60,8 +60,8 @@ t.test('fragmentation (RFC 791 §3.2)', (t) => {
     const fragments = cut(lab, lab.datagram({ data: pattern(120), options }), 96);
     t.strictSame(fragments.map(label), ['0+64+', '64+56']);
     const [first, second] = fragments as [Packet, Packet];
-    t.strictSame([...first.bytes.slice(first.l3 + 20, first.l4)], options);
-    t.strictSame([...second.bytes.slice(second.l3 + 20, second.l4)], [130, 4, 0xab, 0xcd]);
+    t.strictSame(Array.from(first.bytes.slice(first.l3 + 20, first.l4)), options);
+    t.strictSame(Array.from(second.bytes.slice(second.l3 + 20, second.l4)), [130, 4, 0xab, 0xcd]);
     t.ok(isHeaderRight(first));
     t.ok(isHeaderRight(second));
     release(fragments);

@@ -7,7 +7,8 @@ import { START } from '../../src/base/time.ts';
 import type { IcmpOptions } from '../../src/ip/icmp/options.ts';
 import { defaultIcmpOptions } from '../../src/ip/icmp/options.ts';
 import { Icmp } from '../../src/ip/icmp.ts';
-import type { IcmpHost, IcmpQuote } from '../../src/ip/icmp-host.ts';
+import type { IcmpHost } from '../../src/ip/icmp-host.ts';
+import { IcmpQuote } from '../../src/ip/icmp-host.ts';
 import { IpId } from '../../src/ip/ip-id.ts';
 import type { Drops } from '../../src/packet/drops.ts';
 import type { Packet } from '../../src/packet/packet.ts';
@@ -66,7 +67,7 @@ class FakeHost implements IcmpHost {
   }
 
   handleQuote(_now: Instant, quote: IcmpQuote): boolean {
-    this.quotes.push({ ...quote });
+    this.quotes.push(Object.assign(new IcmpQuote(), quote));
     return this.hasSocket;
   }
 

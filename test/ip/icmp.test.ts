@@ -137,18 +137,14 @@ t.test('echo (RFC 1122 §3.2.2.6)', (t) => {
 
   t.test('route and timestamp options come back with us in them, others do not', (t) => {
     const lab = new IcmpLab({ wallClock: () => 86_400_123 });
-    const options = [
-      ...[7, 11, 8, 10, 77, 0, 1, 0, 0, 0, 0],
-      ...[68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0],
-      ...[148, 4, 0, 0],
-      ...[130, 4, 1, 2],
-      0,
-    ];
+    const route = [7, 11, 8, 10, 77, 0, 1, 0, 0, 0, 0];
+    const stamp = [68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    const options = [...route, ...stamp, 148, 4, 0, 0, 130, 4, 1, 2, 0];
     lab.icmp.handlePacket(lab.now, lab.message(Type.Echo, 0, 0, pattern(8), { options }));
     const reply = lab.sentOne();
     const { l3, l4 } = reply;
     t.ok(isHeaderRight(reply) && isSumRight(reply, l4, 0));
-    const back = [...reply.bytes.slice(l3 + 20, l4)];
+    const back = Array.from(reply.bytes.slice(l3 + 20, l4));
     t.strictSame(back.slice(0, 11), [7, 11, 12, 10, 77, 0, 1, 10, 77, 0, 2]);
     t.strictSame(back.slice(11, 23), [68, 12, 13, 1, 10, 77, 0, 2, 0, 0, 0, 123]);
     t.strictSame(back.slice(23), [1, 1, 1, 1, 130, 4, 1, 2, 0]);
@@ -162,7 +158,7 @@ t.test('echo (RFC 1122 §3.2.2.6)', (t) => {
     const options = [7, 7, 8, 10, 77, 0, 1, 68, 8, 9, 0, 0, 0, 0, 1, 0];
     lab.icmp.handlePacket(lab.now, lab.message(Type.Echo, 0, 0, NOTHING, { options }));
     const reply = lab.sentOne();
-    const back = [...reply.bytes.slice(reply.l3 + 20, reply.l4)];
+    const back = Array.from(reply.bytes.slice(reply.l3 + 20, reply.l4));
     t.strictSame(back, [7, 7, 8, 10, 77, 0, 1, 68, 8, 9, 0x10, 0, 0, 0, 1, 0]);
     t.ok(isHeaderRight(reply));
     reply.release();
@@ -275,6 +271,13 @@ t.test('what is not for us', (t) => {
   t.end();
 });
 
+/** A quote with one byte changed. */
+const patched = (lab: IcmpLab, at: number, value: number): Uint8Array => {
+  const bytes = lab.quoted();
+  bytes[at] = value;
+  return bytes;
+};
+
 t.test('errors that arrive (RFC 1122 §3.2.2.1, §3.2.2.4, §3.2.2.5)', (t) => {
   t.test('go to the transport whose datagram they quote', (t) => {
     const cases: [type: number, code: number, word: number, info: number][] = [
@@ -324,11 +327,6 @@ t.test('errors that arrive (RFC 1122 §3.2.2.1, §3.2.2.4, §3.2.2.5)', (t) => {
     t.end();
   });
 
-  const patched = (lab: IcmpLab, at: number, value: number): Uint8Array => {
-    const bytes = lab.quoted();
-    bytes[at] = value;
-    return bytes;
-  };
   const BAD: [string, (lab: IcmpLab) => Packet, string][] = [
     ['no quote', (lab) => lab.message(3, 3, 0, NOTHING), 'IcmpQuoteBad'],
     ['half a quoted header', (lab) => lab.message(3, 3, 0, lab.quoted().slice(0, 19)), 'IcmpQuoteBad'],

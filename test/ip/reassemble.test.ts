@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Test } from 'tap';
 import t from 'tap';
 import { Drop } from '../../src/base/drop.ts';

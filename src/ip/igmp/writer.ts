@@ -54,7 +54,7 @@ export class IgmpWriter {
         if (isExclude) {
           this.#moveRecord(now, record);
           if (this.#report === null) return;
-          record = igmp.firstRecord((this.#report as Packet).l4);
+          record = igmp.firstRecord(this.#report.l4);
         } else {
           this.flush(now);
           if (!this.#makeRoom(now, igmp.RECORD_BYTES)) return;

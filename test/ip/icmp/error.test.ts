@@ -9,6 +9,8 @@ import { IcmpLab, OTHER_OWN, OWN, PEER } from '../icmp-fixture.ts';
 const { Type, UnreachableCode } = icmp4;
 const NOTHING = new Uint8Array(0);
 
+const icmpData = (type: number): Uint8Array => Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0);
+
 t.test('errors that are sent (RFC 1812 §4.3.2)', (t) => {
   t.test('quote the offender as it came, with precedence 6 and its type of service', (t) => {
     const lab = new IcmpLab();
@@ -99,7 +101,6 @@ t.test('errors that are sent (RFC 1812 §4.3.2)', (t) => {
     t.end();
   });
 
-  const icmpData = (type: number): Uint8Array => Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0);
   const MATRIX: [string, Ip4Fields, number, boolean][] = [
     ['an ordinary datagram', {}, 0, true],
     ['a first fragment', { mf: true }, 0, true],
@@ -145,26 +146,28 @@ t.test('errors that are sent (RFC 1812 §4.3.2)', (t) => {
   t.end();
 });
 
-t.test('limits on errors (RFC 1812 §4.3.2.8)', (t) => {
-  /** How many of `count` errors to each of `destinations` are sent at once. */
-  const flood = (
-    lab: IcmpLab,
-    count: number,
-    source: (i: number) => string,
-    code: number = UnreachableCode.Port,
-  ): number => {
-    let sent = 0;
-    for (let i = 0; i < count; i++) {
-      const offender = lab.datagram({ data: pattern(8), src: source(i) });
-      if (lab.icmp.sendError(lab.now, offender, Type.Unreachable, code, 0)) {
-        sent++;
-        lab.sentOne().release();
-      }
-      offender.release();
-    }
-    return sent;
-  };
+const anywhere = (i: number): string => `10.${i >> 8}.${i & 255}.1`;
 
+/** How many of `count` errors to each of `destinations` are sent at once. */
+const flood = (
+  lab: IcmpLab,
+  count: number,
+  source: (i: number) => string,
+  code: number = UnreachableCode.Port,
+): number => {
+  let sent = 0;
+  for (let i = 0; i < count; i++) {
+    const offender = lab.datagram({ data: pattern(8), src: source(i) });
+    if (lab.icmp.sendError(lab.now, offender, Type.Unreachable, code, 0)) {
+      sent++;
+      lab.sentOne().release();
+    }
+    offender.release();
+  }
+  return sent;
+};
+
+t.test('limits on errors (RFC 1812 §4.3.2.8)', (t) => {
   t.test('to one destination: a burst of six, then one a second', (t) => {
     const lab = new IcmpLab();
     t.equal(
@@ -189,7 +192,6 @@ t.test('limits on errors (RFC 1812 §4.3.2.8)', (t) => {
 
   t.test('in all: a burst of fifty or so, then a thousand a second', (t) => {
     const lab = new IcmpLab();
-    const anywhere = (i: number): string => `10.${i >> 8}.${i & 255}.1`;
     const burst = flood(lab, 500, anywhere);
     t.ok(burst >= 40 && burst <= 60, `${burst}`);
     let sent = 0;

@@ -3,6 +3,9 @@ import { NEVER } from '../../../src/base/time.ts';
 import { ip } from '../fixture.ts';
 import { GROUP, IgmpLab, OTHER, report3, S1, S2, S3 } from '../igmp-fixture.ts';
 
+const many = (net: number, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `192.0.${net}.${i + 1}`);
+
 t.test('version 3: sources (RFC 9776 §3.2, §5.1)', (t) => {
   const [a, b] = [{}, {}];
 
@@ -67,8 +70,6 @@ t.test('version 3: sources (RFC 9776 §3.2, §5.1)', (t) => {
 
   t.test('too many sources are refused; many of several listeners take several reports', (t) => {
     const lab = new IgmpLab();
-    const many = (net: number, count: number): string[] =>
-      Array.from({ length: count }, (_, i) => `192.0.${net}.${i + 1}`);
     t.equal(lab.listen(a, 'include', many(1, 65)), false);
     t.ok(lab.listen({}, 'include', many(1, 64)));
     t.ok(lab.listen({}, 'include', many(2, 64)));
