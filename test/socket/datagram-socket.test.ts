@@ -51,13 +51,21 @@ t.test('with IP_RECVERR errors are kept with who sent what about which datagram 
   t.ok(report(net, client, 33_435, icmp4.Type.Unreachable, icmp4.UnreachableCode.FragmentationNeeded, 1_400));
   t.equal(client.errorCount, 2);
   t.equal(read(client), 'EMSGSIZE', 'the last one is pending, too');
+  const edges: number[] = [];
+  client.onReady = (_now, bits) => edges.push(bits);
+  report(net, client, 33_436, icmp4.Type.TimeExceeded, 0);
+  net.run();
+  t.strictSame(edges, [Ready.Error]);
   const error = new PathError();
   t.ok(client.receiveError(error));
   t.equal(`${error.from} ${error.type}/${error.code} ${error.sent.dstPort}`, '10.77.0.254 11/0 33434');
   t.equal(error.errno, 'EHOSTUNREACH');
   t.ok(client.receiveError(error));
   t.equal(`${error.errno} ${error.info} ${error.sent.dstPort}`, 'EMSGSIZE 1400 33435');
+  t.equal(client.readiness & Ready.Error, Ready.Error, 'one is left');
+  t.ok(client.receiveError(error));
   t.notOk(client.receiveError(error));
+  t.equal(client.takeError(), null, 'read, an error is no longer pending');
   t.equal(client.readiness & Ready.Error, 0);
   for (let i = 0; i < 100; i++) report(net, client, i, icmp4.Type.TimeExceeded, 0);
   t.equal(client.errorCount, 64, 'as many as anybody may make it keep');
@@ -206,6 +214,8 @@ t.test('shutdown and close (shutdown(2), close(2))', (t) => {
   t.equal(sendText(client, 'x', net.b.address, 53), 'EPIPE');
   const other = net.a.udp();
   other.connect(net.b.address, 53);
+  const edges: number[] = [];
+  other.onReady = (_now, bits) => edges.push(bits);
   other.send(bytes('last'));
   net.run();
   t.equal(server.shutdown('read'), 'ENOTCONN');
@@ -213,6 +223,8 @@ t.test('shutdown and close (shutdown(2), close(2))', (t) => {
   t.equal(server.receive(into, info), 0, 'then the end');
   t.equal(other.shutdown('both'), null);
   t.equal(other.readiness & Ready.Hangup, Ready.Hangup);
+  net.run();
+  t.strictSame(edges, [Ready.Readable | Ready.Hangup], 'who waits for data is told of the end');
   other.close();
   other.close();
   t.equal(other.send(bytes('x')), 'EBADF');
@@ -282,6 +294,26 @@ t.test('options are checked as setsockopt does', (t) => {
     'IP_PKTINFO: not ours',
   );
   t.equal(client.sendTo(bytes('x'), 0, 1, net.b.address, 53, net.a.address), 1);
+  t.ok(net.close());
+  t.end();
+});
+
+t.test('datagrams keep their order while the queue grows and turns over', (t) => {
+  const net = new FakeNet({}, 256);
+  const server = net.b.bound(53);
+  const client = net.a.udp();
+  let next = 0;
+  let expected = 0;
+  for (const [sent, taken] of [
+    [6, 5],
+    [20, 9],
+    [30, 42],
+  ] as const) {
+    for (let i = 0; i < sent; i++) sendText(client, `${next++}`, net.b.address, 53);
+    net.run();
+    for (let i = 0; i < taken; i++) t.equal(read(server), `${expected++}`);
+  }
+  t.equal(read(server), 'EAGAIN');
   t.ok(net.close());
   t.end();
 });

@@ -149,6 +149,12 @@ t.test('raw: sees copies of one protocol, IPv4 header included, and disturbs nob
   t.equal(text(into.slice(28), 2), 'hi');
   t.equal(info.port, 0);
   t.equal(udp.receive(into, info), 'EAGAIN');
+  const second = net.b.raw(ipv4.Protocol.Udp);
+  udp.close();
+  net.a.udp().sendTo(bytes('hi'), 0, 2, net.b.address, 53);
+  net.run();
+  t.equal(second.queuedCount, 1, 'the one that closed did not take the other with it');
+  t.equal(net.b.sockets.raw.count, 3);
   t.ok(net.close());
   t.end();
 });

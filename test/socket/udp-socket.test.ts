@@ -158,10 +158,15 @@ t.test('EMSGSIZE: beyond 65,507 bytes, and beyond the path with DF (ip(7), IP_MT
 t.test('0.0.0.0 as a destination is this host, as on Linux', (t) => {
   const net = new FakeNet();
   const server = net.a.bound(53);
+  const bound = net.a.udp();
+  bound.bind(net.a.address, 0);
+  sendText(bound, 'other', net.a.address, 53);
   sendText(net.a.udp(), 'self', ANY4, 53);
   net.run();
+  t.equal(read(server), 'other');
+  t.ok(info.address.equals(net.a.address), 'from the address it is bound to');
   t.equal(read(server), 'self');
-  t.ok(info.address.isLoopback);
+  t.ok(info.address.isLoopback, 'from the address that the route says');
   t.ok(net.close());
   t.end();
 });
@@ -232,6 +237,8 @@ t.test('zero copy: the very packet goes back, from the address it was sent to', 
   const client = net.a.udp();
   sendText(client, 'ping', net.b.address, 7);
   net.run();
+  t.equal(client.sendTo(bytes('..part..'), 2, 6, net.b.address, 7), 4, 'a range of the bytes');
+  net.run();
   const packet = server.receivePacket() as Packet;
   packet.bytes[payloadAt(packet)] = 'P'.charCodeAt(0);
   packet.tail -= 1;
@@ -241,6 +248,7 @@ t.test('zero copy: the very packet goes back, from the address it was sent to', 
   t.equal(read(client), 'Pin');
   t.ok(info.address.equals(net.b.address));
   t.equal(info.port, 7);
+  t.equal(read(server), 'part');
   sendText(client, 'x', net.b.address, 7);
   net.run();
   net.b.refusal = 'ENETUNREACH';
@@ -306,6 +314,42 @@ t.test('an IPv6 socket speaks IPv4 unless it is IPv6 only (RFC 3493 §3.7)', (t)
   t.equal(read(client), 'again');
   client.ipv6Only = true;
   t.equal(sendText(client, 'v4', net.b.address, 53), 'EINVAL');
+  t.ok(net.close());
+  t.end();
+});
+
+t.test('an answer to what was sent to many comes from a single address (RFC 1122 §4.1.3.5)', (t) => {
+  const net = new FakeNet();
+  const server = net.b.bound(53);
+  const client = net.a.udp();
+  client.options.broadcast = true;
+  sendText(client, 'who?', ip('10.77.0.255'), 53);
+  net.run();
+  t.equal(server.reply(server.receivePacket() as Packet), null);
+  net.run();
+  t.equal(read(client), 'who?');
+  t.ok(info.address.equals(net.b.address));
+  const six = net.b.udp(6);
+  six.bind(ANY6, 54);
+  sendText(client, 'and you?', ip('10.77.0.255'), 54);
+  net.run();
+  t.equal(six.reply(six.receivePacket() as Packet), null);
+  net.run();
+  t.equal(read(client), 'and you?');
+  t.ok(info.address.equals(net.b.address));
+  t.ok(net.close());
+  t.end();
+});
+
+t.test('the highest port is one', (t) => {
+  const net = new FakeNet();
+  const server = net.b.bound(65_535);
+  const client = net.a.udp();
+  t.equal(client.connect(net.b.address, 65_536), 'EINVAL');
+  t.equal(client.connect(net.b.address, 65_535), null);
+  t.equal(client.send(bytes('x')), 1);
+  net.run();
+  t.equal(read(server), 'x');
   t.ok(net.close());
   t.end();
 });
