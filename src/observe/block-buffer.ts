@@ -55,8 +55,8 @@ export class BlockBuffer {
     this.finishOption(at);
   }
 
-  /** Adds a comment to a finished block and moves what was written behind it. There must be room. */
-  insertComment(start: number, text: string, maxBytes: number): void {
+  /** Adds a comment to a finished block and moves what was written behind it. There must be room. Answers how far. */
+  insertComment(start: number, text: string, maxBytes: number): number {
     const length = this.view.getUint32(start + 4, true);
     // In front of the end of options and the length that close the block.
     const at = start + length - 8;
@@ -70,6 +70,7 @@ export class BlockBuffer {
     this.end = behind + added;
     this.view.setUint32(start + 4, length + added, true);
     this.view.setUint32(start + length + added - 4, length + added, true);
+    return added;
   }
 
   text(text: string): void {

@@ -59,6 +59,8 @@ const BUFFER_BYTES = 1 << 20;
 const BUFFER_MIN_BYTES = 4_096;
 /** As tcpdump's default: more than any frame has. */
 const SNAPLEN = 262_144;
+/** Frames that may be sent within the handling of one whose drop is still to be noted. */
+const TICKETS = 64;
 const TEXT_MAX_BYTES = 256;
 const COMMENT_MAX_BYTES = 60;
 /** Everything in a packet block but the frame: header, flags, drop count, comment, end. */
@@ -113,11 +115,11 @@ export class PcapngWriter implements FrameSink {
   #filling: BlockBuffer;
   #other: BlockBuffer;
   #isHandedOut = false;
-  /** Bytes in chunks handed out: a ticket is this plus the offset of the block. */
-  #handedOut = 0;
-  /** Tickets from and before these stand for blocks that a note has moved. */
-  #movedFrom = 0;
-  #movedTo = 0;
+  /** Where the blocks of the last tickets are in the buffer being filled. */
+  readonly #blocks: Int32Array = new Int32Array(TICKETS);
+  #nextTicket = 0;
+  /** The first whose block is still there. */
+  #firstTicket = 0;
 
   constructor(options: PcapngOptions) {
     this.epochUs = options.epochUs;
@@ -150,19 +152,20 @@ export class PcapngWriter implements FrameSink {
       state.leftSince++;
       return -1;
     }
-    const start = this.#filling.end;
+    this.#blocks[this.#nextTicket % TICKETS] = this.#filling.end;
     this.#writePacket(now, interfaceId, packet, direction, kept);
     state.leftSince = 0;
-    return this.#handedOut + start;
+    return this.#nextTicket++;
   }
 
   noteDrop(ticket: number, reason: Drop): void {
-    if (ticket < this.#handedOut || (ticket > this.#movedFrom && ticket < this.#movedTo)) return;
-    if (!this.#hasRoom(0)) return;
-    const to = this.#filling;
-    to.insertComment(ticket - this.#handedOut, `drop: ${dropName(reason)}`, COMMENT_MAX_BYTES);
-    this.#movedFrom = this.#movedTo === 0 ? ticket : Math.min(this.#movedFrom, ticket);
-    this.#movedTo = this.#handedOut + to.end;
+    const first = Math.max(this.#firstTicket, this.#nextTicket - TICKETS);
+    if (ticket < first || !this.#hasRoom(0)) return;
+    const start = this.#blocks[ticket % TICKETS] as number;
+    const added = this.#filling.insertComment(start, `drop: ${dropName(reason)}`, COMMENT_MAX_BYTES);
+    for (let later = ticket + 1; later < this.#nextTicket; later++) {
+      this.#blocks[later % TICKETS] = (this.#blocks[later % TICKETS] as number) + added;
+    }
   }
 
   /** Ends the capture with the statistics of each interface; no frame may follow. */
@@ -183,9 +186,8 @@ export class PcapngWriter implements FrameSink {
     const chunk = full.bytes.subarray(0, full.end);
     this.#filling = this.#other;
     this.#other = full;
-    this.#handedOut += full.end;
+    this.#firstTicket = this.#nextTicket;
     full.end = 0;
-    this.#movedTo = 0;
     this.#isHandedOut = true;
     return chunk;
   }

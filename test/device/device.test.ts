@@ -220,8 +220,11 @@ t.test('nic', (t) => {
     const tagged = udpFrame(pool, 'ethernet', 1_518);
     tagged.view.setUint16(tagged.head + 12, 0x8100);
     t.equal(nic.transmit(NOW, tagged), Drop.None);
+    const long = udpFrame(pool, 'ethernet', 1_519);
+    long.view.setUint16(long.head + 12, 0x8100);
+    t.equal(nic.transmit(NOW, long), Drop.TxTooLong);
     t.equal(nic.transmit(NOW, udpFrame(pool, 'ethernet', 1_518)), Drop.TxTooLong);
-    t.equal(drops.counts[Drop.TxTooLong], 1);
+    t.equal(drops.counts[Drop.TxTooLong], 2);
     nic.close();
     t.end();
   });

@@ -76,6 +76,16 @@ t.test('netem as a device', (t) => {
     t.end();
   });
 
+  t.test('is offered no more than the budget lets through', (t) => {
+    const { netem, b, pool, drops, handed } = setUp(undefined, { limitPackets: 4, duplicate: 1 });
+    for (let i = 0; i < 10; i++) b.transmit(START, udpFrame(pool, 'ethernet', 100, i));
+    for (let i = 0; i < 10; i++) t.equal(netem.receive(START, 2), 2);
+    t.equal(netem.receive(START, 2), 0);
+    t.equal(drops.counts[Drop.NetemQueueFull], 0);
+    for (const packet of handed) packet.release();
+    t.end();
+  });
+
   t.test('reports no offload, as a wire sees single frames, unless it is to be kept', (t) => {
     t.same(setUp({}).netem.features, NO_OFFLOAD);
     const { netem, b, pool, inbox } = setUp({ delay: us(1) }, undefined, true);

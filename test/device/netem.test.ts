@@ -138,6 +138,11 @@ t.test('loss', (t) => {
     t.same([...new Set(bursts(isolated))], [1]);
     // Every second frame at most: a stay in state 4 ends with the next frame.
     near(t, fractionOf(isolated), 0.1 / 1.1, 0.01, 'isolated');
+    // From the gap 0.3 go to a single loss and 0.1 to a burst, of which 0.9 return with the next frame.
+    const both = losses({ loss: { model: 'state', p13: 0.1, p14: 0.3, p31: 0.9 } }, 40_000);
+    const stays = [1, 0.3, 0.1 / 0.9] as const;
+    const wanted = (stays[1] + stays[2]) / (stays[0] + stays[1] + stays[2]);
+    near(t, fractionOf(both), wanted, 0.01, 'isolated and in bursts');
     const burst = losses({ loss: { model: 'state', p13: 0.05, p31: 0.2 } }, 40_000);
     near(t, mean(bursts(burst)), 5, 0.4, 'mean run');
     const holes = losses({ loss: { model: 'state', p13: 0.05, p31: 0.1, p32: 0.3, p23: 0.5 } }, 40_000);

@@ -196,7 +196,7 @@ t.test('reading pcapng', (t) => {
     t.equal(reader.next(captureRecord()), true);
     t.equal(reader.skipped, 1);
     const wrongLength = frame(true, 0, [0, 0]);
-    wrongLength[4] = 200;
+    wrongLength[wrongLength.length - 4] = 200;
     const cut = new PcapReader(joined(section(true), described(true, 1), wrongLength));
     t.equal(cut.next(captureRecord()), false);
     t.equal(cut.problem, Drop.CaptureTruncated);
@@ -282,8 +282,11 @@ t.test('writing pcapng', (t) => {
     writer.noteDrop(third, Drop.LinkQueueFull);
     const bytes = drain(writer);
     t.equal(records(bytes).length, 3);
-    t.match(textOf(bytes), /drop: UdpNoPort.*drop: LinkQueueFull/s);
-    t.notMatch(textOf(bytes), /TxTooLong/, 'a ticket is stale once its block has moved');
+    t.match(textOf(bytes), /drop: UdpNoPort.*drop: TxTooLong.*drop: LinkQueueFull/s);
+    const old = writer.peekFrame(START, id, frame, 'in');
+    for (let i = 0; i < 64; i++) writer.peekFrame(START, id, frame, 'out');
+    writer.noteDrop(old, Drop.TtlExceeded);
+    t.notMatch(textOf(drain(writer)), /TtlExceeded/, 'a frame with so many behind it is forgotten');
     const taken = writer.peekFrame(START, id, frame, 'in');
     drain(writer);
     writer.noteDrop(taken, Drop.NoRoute);
@@ -330,9 +333,9 @@ t.test('writing pcapng', (t) => {
     for (let i = 0; i < 20; i++) writer.peekFrame(START, id, frame, 'in');
     const chunk = writer.pollChunk();
     t.ok(chunk !== null && chunk.length <= 8_192);
-    t.equal(writer.pollChunk(), null, 'one at a time');
     const copy = chunk?.slice();
     for (let i = 0; i < 20; i++) writer.peekFrame(START, id, frame, 'in');
+    t.equal(writer.pollChunk(), null, 'one at a time');
     t.same(chunk, copy, 'what was handed out stays as it is');
     const { frames, left } = writer.counters(id);
     t.equal(frames, 40);
@@ -350,7 +353,9 @@ t.test('writing pcapng', (t) => {
   t.test('statistics always find room, whatever frames and notes do', (t) => {
     const { writer, pool, id } = writerWith({ bufferBytes: 4_096 });
     const frame = udpFrame(pool, 'ethernet', 60);
-    for (let i = 0; i < 100; i++) writer.noteDrop(writer.peekFrame(START, id, frame, 'in'), Drop.Ip4Checksum);
+    for (let i = 0; i < 10; i++) writer.noteDrop(writer.peekFrame(START, id, frame, 'in'), Drop.Ip4Checksum);
+    const tickets = Array.from({ length: 100 }, () => writer.peekFrame(START, id, frame, 'in'));
+    for (const ticket of tickets.toReversed()) writer.noteDrop(ticket, Drop.NeighborUnreachable);
     const before = writer.pendingBytes;
     writer.finish(START);
     const after = writer.pendingBytes;
