@@ -123,6 +123,8 @@ export class Loop {
   #turn(now: Instant): Instant {
     this.counters.turns++;
     let next = this.#stack.turn(now);
+    // What sockets did meanwhile, the turn has served or spoken of in its answer.
+    this.#isWoken = false;
     if (this.#tasks.size === 0) return next;
     for (const task of this.#tasks) {
       task.handleTurn(now);

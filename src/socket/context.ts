@@ -83,6 +83,11 @@ export class SocketContext {
     return this.host.pool.available > this.#reserve;
   }
 
+  /** Whether a report is due: of a socket that became ready, or of one that waited for room which is there now. */
+  get isDue(): boolean {
+    return this.#readyCount > 0 || (this.#blocked.length > 0 && this.hasRoom);
+  }
+
   /** `socket` wants to report at the next `report`; at most once until then. */
   markReady(socket: Reporter): void {
     this.#ready[this.#readyCount++] = socket;

@@ -92,6 +92,11 @@ export class SocketTable {
     this.#context.report(now);
   }
 
+  /** Whether `report` has something to say again already. */
+  get isDue(): boolean {
+    return this.#context.isDue;
+  }
+
   closeAll(): void {
     for (const socket of this.#context.sockets) socket.close();
   }

@@ -229,9 +229,10 @@ export class Stack {
     else ids.push(id);
   }
 
-  #drainSockets(now: Instant): void {
+  #drainSockets(now: Instant): boolean {
     this.sockets.report(now);
     this.#outbox.drain(now, this.#output);
+    return this.sockets.isDue;
   }
 
   #pollEvents(): void {

@@ -17,8 +17,8 @@ export interface TurnParts {
   readonly timers: TimerQueue;
   /** Ids of the watched machines whose deadlines may have changed in this turn. */
   readonly watched: readonly number[];
-  /** Lets sockets report and send what they have. */
-  drainSockets(now: Instant): void;
+  /** Lets sockets report and send what they have; answers whether there is more to report at once. */
+  drainSockets(now: Instant): boolean;
   /** Takes in what machines have to say about addresses. */
   pollEvents(now: Instant): void;
 }
@@ -36,7 +36,7 @@ export function turn(parts: TurnParts, now: Instant): Instant {
   }
   if (timers.run(now, TIMER_BUDGET) >= TIMER_BUDGET) isMore = true;
   parts.pollEvents(now);
-  parts.drainSockets(now);
+  if (parts.drainSockets(now)) isMore = true;
   let next: Instant = NEVER;
   for (let i = 1; i < interfaces.length; i++) {
     const iface = interfaces[i];
