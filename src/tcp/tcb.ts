@@ -194,61 +194,60 @@ export type TcbField = (typeof WORDS)[number] | (typeof NUMBERS)[number];
 
 export const TcbFlag = {
   /** Agreed upon in the handshake. */
-  Sack: 1 << 0,
-  Timestamps: 1 << 1,
-  WindowScale: 1 << 2,
-  Ecn: 1 << 3,
+  Sack: 0x1,
+  Timestamps: 0x2,
+  WindowScale: 0x4,
+  Ecn: 0x8,
 
   /** RFC 3168 §6.1: CE was seen, ECE goes out until CWR comes; CWR is to be sent. */
-  EcnEcho: 1 << 4,
-  EcnCwr: 1 << 5,
+  EcnEcho: 0x10,
+  EcnCwr: 0x20,
 
   // Options of the user.
-  NoDelay: 1 << 6,
-  Cork: 1 << 7,
-  KeepAlive: 1 << 8,
-  QuickAck: 1 << 9,
-  OobInline: 1 << 10,
+  NoDelay: 0x40,
+  Cork: 0x80,
+  KeepAlive: 0x100,
+  QuickAck: 0x200,
+  OobInline: 0x400,
 
   /** The application has no more to write: FIN stands behind sndEnd. */
-  FinQueued: 1 << 11,
-  FinSent: 1 << 12,
-  FinReceived: 1 << 13,
+  FinQueued: 0x800,
+  FinSent: 0x1000,
+  FinReceived: 0x2000,
   /** The application reads no more. */
-  ReadShut: 1 << 14,
+  ReadShut: 0x4000,
   /** The application has closed it: nobody will ask again, the machine frees it. */
-  Orphan: 1 << 15,
+  Orphan: 0x8000,
   /** Not accepted yet; belongs to its listener. */
-  Embryo: 1 << 16,
+  Embryo: 0x10000,
 
   /** In the queue of connections that have something to send. */
-  Queued: 1 << 17,
+  Queued: 0x20000,
   /** An acknowledgement is due at once. */
-  AckNow: 1 << 18,
+  AckNow: 0x40000,
   /** The application read: perhaps the window has opened enough to say so. */
-  WindowCheck: 1 << 19,
+  WindowCheck: 0x80000,
   /** Turn-taking traffic: acknowledgements wait for data to ride on. */
-  PingPong: 1 << 20,
-  RttTiming: 1 << 21,
-  TsRecentValid: 1 << 22,
-  Dsack: 1 << 23,
-  Urgent: 1 << 24,
+  PingPong: 0x100000,
+  RttTiming: 0x200000,
+  TsRecentValid: 0x400000,
+  Dsack: 0x800000,
+  Urgent: 0x1000000,
   /** SYN is to be sent (again). */
-  SynDue: 1 << 25,
+  SynDue: 0x2000000,
   /** The peer's SYN asked for ECN; or ours did. */
-  EcnAsked: 1 << 26,
+  EcnAsked: 0x4000000,
   /** The application had nothing more to send when the window had room. */
-  AppLimited: 1 << 27,
+  AppLimited: 0x8000000,
   /** Came by an open of ours, not of a listener. */
-  Active: 1 << 28,
+  Active: 0x10000000,
   /** The last segment sent told the peer that our window is closed. */
-  ZeroWindowSent: 1 << 29,
+  ZeroWindowSent: 0x20000000,
   /** The send limit was set by the user: no tuning. */
-  SndLimitFixed: 1 << 30,
+  SndLimitFixed: 0x40000000,
+  /** So was the receive limit. */
+  RcvLimitFixed: -0x80000000,
 } as const;
-
-/** The other half of the flags would be the sign bit: this one is apart. */
-export const RCV_LIMIT_FIXED: number = 1 << 31;
 
 const BLOCK_BITS = 10;
 const BLOCK_ROWS = 1 << BLOCK_BITS;
