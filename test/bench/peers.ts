@@ -1,0 +1,137 @@
+/**
+ * The hosts that a benchmark loads, each seen from a client's namespace of its own: the kernel behind a veth, and
+ * a daemon of ours behind its TAP. Both make all they need, and take it away again.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Peer {
+  readonly name: string;
+  /** Where clients run. */
+  readonly netns: string;
+  readonly address: string;
+  /** The process that serves. */
+  readonly pid: number;
+  /** UDP datagrams that reached a socket, ever. */
+  datagramsIn(): number;
+  stop(): Promise<void>;
+}
+
+/** Processors for the client and for the server. */
+export interface Pinning {
+  readonly client: string;
+  readonly server: string;
+}
+
+const KERNEL_CLIENT = 'tsb-client';
+const KERNEL_SERVER = 'tsb-kernel';
+const OURS = 'tsb-ours';
+const LOG_FOLDER = 'build/bench';
+
+const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+
+function freshNetns(name: string): void {
+  try {
+    execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
+  } catch {
+    // There was none: that is what is wanted.
+  }
+  ip('netns', 'add', name);
+  ip('-n', name, 'link', 'set', 'lo', 'up');
+}
+
+async function stopProcess(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  if (child.exitCode !== null || !child.kill('SIGTERM')) return;
+  await ended;
+}
+
+/** A C server on kernel sockets, behind a veth with all offloads. */
+export async function kernelPeer(program: string, pinning: Pinning): Promise<Peer> {
+  freshNetns(KERNEL_CLIENT);
+  freshNetns(KERNEL_SERVER);
+  ip('-n', KERNEL_CLIENT, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', KERNEL_SERVER);
+  ip('-n', KERNEL_CLIENT, 'addr', 'add', '10.78.0.1/24', 'dev', 'veth0');
+  ip('-n', KERNEL_SERVER, 'addr', 'add', '10.78.0.2/24', 'dev', 'veth1');
+  ip('-n', KERNEL_CLIENT, 'link', 'set', 'veth0', 'up');
+  ip('-n', KERNEL_SERVER, 'link', 'set', 'veth1', 'up');
+  const args = ['netns', 'exec', KERNEL_SERVER, 'taskset', '-c', pinning.server, program, '10.78.0.2'];
+  const child = spawn('ip', args, { stdio: 'inherit' });
+  await sleep(300);
+  return {
+    name: 'kernel over veth',
+    netns: KERNEL_CLIENT,
+    address: '10.78.0.2',
+    pid: child.pid ?? 0,
+    datagramsIn: () => {
+      const text = ip('netns', 'exec', KERNEL_SERVER, 'cat', '/proc/net/snmp');
+      return Number(/^Udp: (\d+)/m.exec(text)?.[1] ?? 0);
+    },
+    stop: async () => {
+      await stopProcess(child);
+      ip('netns', 'del', KERNEL_CLIENT);
+      ip('netns', 'del', KERNEL_SERVER);
+    },
+  };
+}
+
+export interface OurPeer extends Peer {
+  /** Collections of garbage since the start. */
+  collections(): number;
+  /** System calls on the device since the start. */
+  systemCalls(): number;
+}
+
+const COMMAND = ['bin/tapstack'];
+
+/** A daemon of this checkout, with the flags given. */
+export async function ourPeer(flags: readonly string[], pinning: Pinning): Promise<OurPeer> {
+  freshNetns(OURS);
+  mkdirSync(LOG_FOLDER, { recursive: true });
+  const log = `${LOG_FOLDER}/daemon.log`;
+  rmSync(log, { force: true });
+  const output = openSync(log, 'w');
+  const up = ['up', '--name', 'bench', '--netns', OURS, '--log-level', 'warn', ...flags];
+  const args = ['-c', pinning.server, process.execPath, '--trace-gc', ...COMMAND, ...up];
+  const child = spawn('taskset', args, { stdio: ['ignore', output, output] });
+  await ready(child);
+  return {
+    name: 'tapstack',
+    netns: OURS,
+    address: '10.77.0.2',
+    pid: child.pid ?? 0,
+    datagramsIn: () => counter('udp.inDatagrams'),
+    collections: () => readFileSync(log, 'utf8').match(/Scavenge|Mark-Compact/g)?.length ?? 0,
+    systemCalls: () => counter('channel.readCalls') + counter('channel.writeCalls'),
+    stop: async () => {
+      await stopProcess(child);
+      ip('netns', 'del', OURS);
+    },
+  };
+}
+
+const READY_TRIES = 50;
+
+async function ready(child: ChildProcess): Promise<void> {
+  for (let i = 0; i < READY_TRIES; i++) {
+    await sleep(100);
+    if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}; see ${LOG_FOLDER}`);
+    try {
+      ip('netns', 'exec', OURS, 'ping', '-c', '1', '-W', '1', '10.77.0.2');
+      return;
+    } catch {
+      // Not yet.
+    }
+  }
+  throw new Error(`the daemon does not answer ping; see ${LOG_FOLDER}`);
+}
+
+function counter(path: string): number {
+  const args = [...COMMAND, 'counters', '--name', 'bench', '--json'];
+  const all = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Record<string, unknown>;
+  let value: unknown = all;
+  for (const part of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
+  return Number(value ?? Number.NaN);
+}
