@@ -98,11 +98,16 @@ t.test('connected, it hears its peer only; disconnected, it forgets what it did 
   t.equal(client.disconnect(), null);
   t.equal(client.localPort, 0);
   t.ok(client.local.isUnspecified);
+  t.equal(net.a.sockets.status().udp, 0);
   const bound = net.a.bound(99);
   bound.connect(net.b.address, 7);
   bound.disconnect();
   t.equal(bound.localPort, 99);
   t.ok(bound.local.isUnspecified);
+  t.equal(net.a.sockets.status().udp, 1);
+  sendText(other, 'anybody', net.a.address, 99);
+  net.run();
+  t.equal(read(bound), 'anybody');
   t.ok(net.close());
   t.end();
 });
