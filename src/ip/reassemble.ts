@@ -203,10 +203,8 @@ export class Reassembler {
   }
 
   #checkAgainst(datagram: Datagram, start: number, end: number, isLast: boolean): Drop {
-    // The end of the datagram is where its last fragment ends, and nowhere else.
-    if (datagram.length >= 0 && (end > datagram.length || (isLast && end !== datagram.length))) {
-      return Drop.FragmentLengthBad;
-    }
+    // The end of the datagram is where its last fragment ends, and nothing that came before or comes after goes beyond.
+    if (datagram.length >= 0 && end > datagram.length) return Drop.FragmentLengthBad;
     if (isLast && end < datagram.end) return Drop.FragmentLengthBad;
     const presence = datagram.map.presence(start, end);
     // A network may duplicate, and RFC 5722 was softened in RFC 8200 §4.5 for that: what was there already is ignored.

@@ -41,6 +41,15 @@ t.test('fragmentation (RFC 791 §3.2)', (t) => {
     t.end();
   });
 
+  t.test('to the byte: what is one too long is cut, at a multiple of eight', (t) => {
+    const lab = new Lab();
+    const fragments = cut(lab, lab.datagram({ data: pattern(1_480) }), 1_499);
+    t.strictSame(fragments.map(label), ['0+1472+', '1472+8']);
+    release(fragments);
+    lab.expectWhole(t);
+    t.end();
+  });
+
   t.test('65,535 bytes through the smallest MTU, 68', (t) => {
     const lab = new Lab(2_048);
     const data = pattern(65_515);

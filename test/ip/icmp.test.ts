@@ -368,6 +368,11 @@ t.test('errors that arrive (RFC 1122 §3.2.2.1, §3.2.2.4, §3.2.2.5)', (t) => {
   t.end();
 });
 
+function fromNobody(packet: Packet): Packet {
+  ipv4.setSrc(packet.view, packet.l3, 0);
+  return packet;
+}
+
 t.test('redirects (RFC 1122 §3.2.2.2)', (t) => {
   const BETTER = '10.77.0.3';
   const make = (lab: IcmpLab, gateway = BETTER, fields: Ip4Fields = {}, code = 1): Packet =>
@@ -387,6 +392,7 @@ t.test('redirects (RFC 1122 §3.2.2.2)', (t) => {
   const IGNORED: [string, (lab: IcmpLab) => Packet, string][] = [
     ['from another than the gateway in use', (lab) => ((lab.host.gateway = ip('10.77.0.9')), make(lab)), ''],
     ['about a host on the same network', (lab) => make(lab, BETTER, { dst: '10.77.0.7' }), ''],
+    ['about such a host, from nobody', (lab) => fromNobody(make(lab, BETTER, { dst: '10.77.0.7' })), ''],
     ['to a gateway on another network', (lab) => make(lab, '203.0.113.1'), ''],
     ['to ourselves', (lab) => make(lab, OWN), ''],
     ['to a broadcast address', (lab) => make(lab, '10.77.0.255'), ''],

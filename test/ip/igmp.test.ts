@@ -104,6 +104,22 @@ t.test('version 3: answers to queries (RFC 9776 §5.2)', (t) => {
     t.end();
   });
 
+  t.test('a further general query never puts the answer off (rule 1)', (t) => {
+    const lab = joined();
+    lab.query3('0.0.0.0', 100);
+    let due = lab.igmp.nextTimeout();
+    let isSooner = true;
+    for (let i = 0; i < 20; i++) {
+      lab.query3('0.0.0.0', 100);
+      isSooner &&= lab.igmp.nextTimeout() <= due;
+      due = lab.igmp.nextTimeout();
+    }
+    t.ok(isSooner);
+    t.equal(lab.within(10).length, 1);
+    lab.expectDone(t);
+    t.end();
+  });
+
   t.test('the delay is random, and spread over the whole time', (t) => {
     const delays: number[] = [];
     for (let seed = 1; seed <= 50; seed++) {
