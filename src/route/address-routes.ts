@@ -33,7 +33,7 @@ export function addAddressRoutes(fib: Fib, address: Prefix, oif: number): void {
     if (!isThere) fib.append({ ...kernel, prefix, type: 'broadcast' });
   }
   // 0.0.0.0/8 is no network, and a network of one address needs no route beside the local one.
-  if (address.length === (isV4 ? 32 : 128) || address.length === 0 || network.address.isUnspecified) return;
+  if (address.length === (isV4 ? 32 : 128) || network.address.isUnspecified) return;
   if (fib.find({ ...connected(address), oif, protocol: 'kernel' }) !== null) return;
   // All of 127/8 is this host (RFC 1122 §3.2.1.3).
   if (isV4 && ip.isLoopback) fib.append({ ...kernel, prefix: network, type: 'local' });

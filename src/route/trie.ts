@@ -48,6 +48,7 @@ export class Trie {
   #nodes: Int32Array = new Int32Array(NODE_WORDS * 16);
   #heads: Int32Array = new Int32Array(HEAD_WORDS * 16);
   #nodeCount = 1;
+  #nodesUsed = 0;
   #freeNode = 0;
   #prefixes: Int32Array = new Int32Array(PREFIX_WORDS * 16);
   #prefixCount = 1;
@@ -59,6 +60,11 @@ export class Trie {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** How many nodes the prefixes need: always fewer than there are prefixes. */
+  get nodeCount(): number {
+    return this.#nodesUsed;
   }
 
   /** The value of the longest prefix that contains this address, or -1. */
@@ -319,6 +325,7 @@ export class Trie {
     this.#nodes[link] = left;
     this.#nodes[node * NODE_WORDS] = this.#freeNode;
     this.#freeNode = node;
+    this.#nodesUsed--;
   }
 
   #addUses(node: number, n: number): void {
@@ -357,6 +364,7 @@ export class Trie {
 
   /** A new node on the path of a prefix. */
   #newNode(depth: number, prefix: number): number {
+    this.#nodesUsed++;
     let node = this.#freeNode;
     if (node !== 0) {
       this.#freeNode = this.#nodes[node * NODE_WORDS] as number;

@@ -215,6 +215,8 @@ t.test('interfaces that go down', (t) => {
     t.equal(show(fib)[0], 'default via 10.0.0.1 dev eth0 dead linkdown');
     add(fib, '9.0.0.0/8', { oif: ETH0 });
     t.equal(get(fib, '9.0.0.1'), 'via 10.0.1.1 eth1', 'entered while it is down');
+    add(fib, '10.0.0.3/32', { type: 'local', oif: ETH0 });
+    t.equal(get(fib, '10.0.0.3'), 'local eth0', 'so was this, but it is ours');
     fib.setInterfaceState(ETH0, true);
     t.equal(get(fib, '8.8.8.8'), 'via 10.0.0.1 eth0');
     t.equal(get(fib, '9.0.0.1'), 'eth0');

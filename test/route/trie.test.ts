@@ -140,13 +140,13 @@ function agreesWithSearch(seed: number, steps: number): boolean {
       const shorter = trie.lookupShorter(a, b, c, d, match.prefix.mappedLength);
       if (shorter !== (matches[i + 1]?.value ?? -1)) return false;
     }
-    if (trie.size !== model.size) return false;
+    if (trie.size !== model.size || trie.nodeCount > Math.max(0, trie.size - 1)) return false;
   }
   const all = valuesOf(trie);
   for (const { prefix, value } of model.values()) {
     if (find(trie, prefix) !== value || !all.includes(value) || remove(trie, prefix) !== value) return false;
   }
-  return all.length === model.size && trie.size === 0 && valuesOf(trie).length === 0;
+  return all.length === model.size && trie.size === 0 && trie.nodeCount === 0 && valuesOf(trie).length === 0;
 }
 
 t.test('agrees with a search of all prefixes, whatever is entered and removed', (t) => {
