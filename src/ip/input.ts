@@ -54,7 +54,7 @@ export class Ip4Input {
     packet.head = l3;
     packet.tail = l3 + ipv4.totalLength(view, l3);
     packet.l4 = l3 + ipv4.headerLength(view, l3);
-    const martian = this.#martian(packet);
+    const martian = this.#martian(packet, iface);
     if (martian !== Drop.None) {
       counters.inAddrErrors++;
       drops.drop(packet, martian);
@@ -116,7 +116,7 @@ export class Ip4Input {
   }
 
   /** Addresses that no datagram on a wire can have: RFC 1122 §3.2.1.3, RFC 1812 §5.3.7. */
-  #martian(packet: Packet): Drop {
+  #martian(packet: Packet, iface: Interface): Drop {
     const src = ipv4.src(packet.view, packet.l3);
     const dst = ipv4.dst(packet.view, packet.l3);
     const isLooped = (packet.flags & PacketFlag.Loopback) !== 0;
@@ -130,6 +130,8 @@ export class Ip4Input {
     if (isLooped) return Drop.None;
     if (isLoopback4(dst)) return Drop.Ip4DestinationMartian;
     if (isLoopback4(src)) return Drop.Ip4SourceMartian;
+    // No network is so small that its broadcast address ends otherwise, and few sources end so.
+    if ((src & 3) === 3 && iface.isBroadcast4(src)) return Drop.Ip4SourceMartian;
     return this.#shared.addresses.isLocal4(src) ? Drop.Ip4SourceOwn : Drop.None;
   }
 

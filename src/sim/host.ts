@@ -15,7 +15,7 @@ import type { StackOptions } from '../stack/options.ts';
 import { Stack } from '../stack/stack.ts';
 import type { WorldPort } from './world-port.ts';
 
-export type HostOptions = Partial<Omit<StackOptions, 'rng' | 'now'>>;
+export type HostOptions = Partial<Omit<StackOptions, 'rng' | 'now' | 'pool'>>;
 
 /** Slots of a simulated host: enough for a datagram of 64 KB in fragments of the common size, both ways. */
 const POOL_SLOTS = 160;
@@ -60,7 +60,8 @@ export class SimHost {
 
   /** The interface on `link`, or the only one. */
   iface(link?: Joint): Interface {
-    const found = link === undefined ? this.attachments[0] : this.attachments.find((one) => one.link === link);
+    const found =
+      link === undefined ? this.attachments[0] : this.attachments.find((one) => one.link === link);
     assert(found !== undefined, `${this.name} is attached to that link`);
     return found.iface;
   }
@@ -143,9 +144,9 @@ export class SimHost {
   #boot(): Stack {
     const { world } = this;
     const rng = world.rng.fork(`${this.name} ${this.#boots++}`);
-    const stack = new Stack({ poolSlots: POOL_SLOTS, ...this.#options, rng, now: world.now });
+    const pool = world.takePool(this.name, this.#options.poolSlots ?? POOL_SLOTS);
+    const stack = new Stack({ ...this.#options, pool, rng, now: world.now });
     stack.onWake = (): void => this.wake();
-    world.noteStarted(this.name, stack);
     return stack;
   }
 }

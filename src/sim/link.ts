@@ -8,8 +8,8 @@
  */
 import { Mac } from '../addr/mac.ts';
 import { assert } from '../base/assert.ts';
-import type { DeviceFeatures, Medium } from '../device/net-device.ts';
 import { Monitor } from '../device/monitor.ts';
+import type { DeviceFeatures, Medium } from '../device/net-device.ts';
 import type { NetemProfile } from '../device/netem/profile.ts';
 import { Netem } from '../device/netem.ts';
 import type { Interface } from '../ip/interface.ts';
@@ -86,7 +86,8 @@ export class Link implements Joint {
   /** From now on, for all who send here, or for one of them. */
   shape(profile: NetemProfile, from?: SimHost): void {
     if (from === undefined) this.#profile = profile;
-    for (const end of this.#ends) if (from === undefined || end.host === from) end.netem.shapeTransmit(profile);
+    for (const end of this.#ends)
+      if (from === undefined || end.host === from) end.netem.shapeTransmit(profile);
   }
 
   cut(a: SimHost, b: SimHost): void {
@@ -134,7 +135,11 @@ export class Link implements Joint {
     const { host, netem } = end;
     const { sink } = this.#world;
     const monitor = new Monitor(netem, host.stack.drops);
-    if (sink !== null) monitor.watch(sink, sink.addPort({ name: `${host.name}/${netem.name}`, stack: host.stack, device: netem }));
+    if (sink !== null)
+      monitor.watch(
+        sink,
+        sink.addPort({ name: `${host.name}/${netem.name}`, stack: host.stack, device: netem }),
+      );
     return host.attach(this, monitor);
   }
 }

@@ -14,7 +14,13 @@ import { Drop } from '../base/drop.ts';
 import { Ring } from '../base/ring.ts';
 import type { Instant } from '../base/time.ts';
 import { NEVER, START } from '../base/time.ts';
-import type { DeviceCounters, DeviceFeatures, FrameReceiver, Medium, NetDevice } from '../device/net-device.ts';
+import type {
+  DeviceCounters,
+  DeviceFeatures,
+  FrameReceiver,
+  Medium,
+  NetDevice,
+} from '../device/net-device.ts';
 import { deviceCounters, FULL_OFFLOAD } from '../device/net-device.ts';
 import { admit, enterFromMemory } from '../device/offload.ts';
 import type { Drops } from '../packet/drops.ts';

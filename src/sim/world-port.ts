@@ -29,8 +29,8 @@ export interface WorldPort {
   readonly pool: Pool;
   readonly drops: Drops;
   readonly sink: WorldSink | null;
-  /** A stack came to life: its packets are to be back in the end. */
-  noteStarted(name: string, stack: Stack): void;
+  /** A pool for a stack: its packets are to be back in the end. */
+  takePool(name: string, capacity: number): Pool;
   /** A stack is about to be closed, and can still be asked. */
   noteStopping(name: string, stack: Stack): void;
 }

@@ -18,16 +18,19 @@ import { rng } from '../base/rng.ts';
 import type { Duration, Instant } from '../base/time.ts';
 import { after, earliest, NEVER, sec } from '../base/time.ts';
 import { Drops } from '../packet/drops.ts';
-import { Pool } from '../packet/pool.ts';
+import type { Pool } from '../packet/pool.ts';
 import type { Stack } from '../stack/stack.ts';
 import type { HostOptions } from './host.ts';
 import { SimHost } from './host.ts';
 import type { LinkOptions } from './link.ts';
 import { Link } from './link.ts';
+import { PoolSupply } from './pool-supply.ts';
 import type { WorldPort, WorldSink } from './world-port.ts';
 
 /** Slots for duplicates and copies on the wire. */
-const POOL_SLOTS = 1_024;
+const POOL_SLOTS = 512;
+/** All worlds of a process draw on it. */
+const SUPPLY = new PoolSupply();
 /** Turns in one instant, per host; when they are not enough, somebody never finishes. */
 const ROUNDS_MAX = 100_000;
 /** A world begins here rather than at zero, where forgotten initial values would go unnoticed. */
@@ -61,7 +64,7 @@ export class World implements WorldPort {
     this.seed = options.seed;
     this.rng = rng(options.seed);
     this.sink = options.sink ?? null;
-    this.pool = new Pool(options.poolSlots ?? POOL_SLOTS);
+    this.pool = SUPPLY.take(options.poolSlots ?? POOL_SLOTS);
     this.#pools.push({ name: 'the wire', pool: this.pool });
   }
 
@@ -135,23 +138,22 @@ export class World implements WorldPort {
     this.runUntil(this.now);
   }
 
-  /** Everybody stops. Afterwards every packet is in its pool; `leaks` says which are not. */
-  close(): void {
-    for (const host of this.hosts) if (host.isUp) host.crash();
-  }
-
-  /** A line for each pool that has not got all its packets back. */
-  leaks(): string[] {
-    const found: string[] = [];
-    for (const { name, pool } of this.#pools) {
+  /** Everybody stops. Answers a line for each pool that has not got all its packets back; there should be none. */
+  close(): string[] {
+    for (const host of this.hosts) host.crash();
+    const leaks: string[] = [];
+    for (const { name, pool } of this.#pools.splice(0)) {
       const missing = pool.capacity - pool.available;
-      if (missing > 0) found.push(`${name}: ${missing} packets of ${pool.capacity} did not come back`);
+      if (missing > 0) leaks.push(`${name}: ${missing} packets of ${pool.capacity} did not come back`);
+      SUPPLY.giveBack(pool);
     }
-    return found;
+    return leaks;
   }
 
-  noteStarted(name: string, stack: Stack): void {
-    this.#pools.push({ name, pool: stack.pool });
+  takePool(name: string, capacity: number): Pool {
+    const pool = SUPPLY.take(capacity);
+    this.#pools.push({ name, pool });
+    return pool;
   }
 
   noteStopping(name: string, stack: Stack): void {

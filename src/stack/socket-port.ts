@@ -114,11 +114,15 @@ export class SocketPort implements SocketHost {
     const index = oif === 0 ? this.#groupInterface(group) : oif;
     const iface = this.#shared.interfaces[index];
     if (iface === undefined) return 'ENODEV';
-    return iface.igmp.join(group.d) ? index : 'ENOBUFS';
+    if (!iface.igmp.join(group.d)) return 'ENOBUFS';
+    // The report is due.
+    this.wake();
+    return index;
   }
 
   leave(group: Ip, oif: number): void {
     this.#shared.interfaces[oif]?.igmp.leave(group.d);
+    this.wake();
   }
 
   rejectPort(now: Instant, packet: Packet): void {

@@ -81,7 +81,7 @@ export class Stack {
   constructor(options: StackOptions) {
     const { rng } = options;
     this.#options = options;
-    this.pool = new Pool(options.poolSlots ?? POOL_SLOTS);
+    this.pool = options.pool ?? new Pool(options.poolSlots ?? POOL_SLOTS);
     this.timers = new TimerQueue(options.now);
     this.ip = {
       pool: this.pool,

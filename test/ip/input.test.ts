@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Mac } from '../../src/addr/mac.ts';
 import { Drop } from '../../src/base/drop.ts';
+import { sec } from '../../src/base/time.ts';
 import type { HostOptions } from '../../src/sim/host.ts';
 import * as icmp4 from '../../src/wire/icmp4.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
@@ -299,7 +300,7 @@ t.test('an address that is still being probed for is not ours yet (RFC 5227 §2.
   net.b.address('10.1.0.77/24', undefined, { probe: true });
   t.equal(net.arrive({ dst: '10.1.0.77' }), 0);
   t.equal(dropped(net.b, Drop.Ip4NotForwarding), 1);
-  net.run(10_000_000 as Duration);
+  net.run(sec(10));
   t.equal(net.arrive({ dst: '10.1.0.77' }), 1);
   net.end(t);
   t.end();
@@ -358,7 +359,7 @@ t.test('a datagram of which a part never comes: time exceeded from whoever waite
   const net = listening();
   const payload = udpBytes(PEER, OWN, 9, PORT, bytes(64)).slice(0, 32);
   net.link.inject(datagram({ to: net.mac, src: PEER, dst: OWN, fragment: ipv4.Flag.Mf, payload }));
-  net.run(31_000_000 as Duration);
+  net.run(sec(31));
   t.equal(dropped(net.b, Drop.FragmentTimeout), 1);
   expectPacket(
     t,

@@ -80,7 +80,9 @@ export class Recorder implements WorldSink {
 
   /** The IPv4 frames of one port in one direction, and forgets nothing. */
   of(port: string, direction: Direction, which: (frame: Frame) => boolean = isIp4): Frame[] {
-    return this.frames.filter((frame) => frame.port === port && frame.direction === direction && which(frame));
+    return this.frames.filter(
+      (frame) => frame.port === port && frame.direction === direction && which(frame),
+    );
   }
 
   /** The same as lines of text. */
