@@ -124,6 +124,18 @@ export const Drop = {
   TcpDataOffset: 161,
   TcpChecksum: 162,
   TcpNoPort: 163,
+  TcpToMany: 164,
+  TcpOutOfWindow: 165,
+  TcpPaws: 166,
+  TcpAckBad: 167,
+  TcpResetBad: 168,
+  TcpSynBad: 169,
+  TcpNoAck: 170,
+  TcpListenOverflow: 171,
+  TcpClosed: 172,
+  TcpRefused: 173,
+  TcpMemory: 174,
+  TcpTableFull: 175,
 
   // IPv6 (its own issue brings the rest)
   Ip6Unsupported: 200,

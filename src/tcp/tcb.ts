@@ -39,13 +39,11 @@ const WORDS = [
   /** Listener that it came from and waits at, or -1. */
   'listener',
 
-  // Send sequence space: sndUna ≤ sndNxt ≤ sndMax ≤ sndEnd (+ 1 when FIN is counted).
+  // Send sequence space: sndUna ≤ sndNxt ≤ sndEnd (+ 1 when FIN was sent).
   'iss',
   'sndUna',
-  /** Next to be sent; goes back to sndUna only when everything is taken for lost. */
+  /** One past the highest that was ever sent: it never goes back, retransmission is by ranges below it. */
   'sndNxt',
-  /** One past the highest that was ever sent. */
-  'sndMax',
   /** One past the last byte that the application has written; its FIN has this number. */
   'sndEnd',
   /** Scaled already: bytes. */
