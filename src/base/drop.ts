@@ -81,6 +81,7 @@ export const Drop = {
   FragmentDuplicate: 87,
   FragmentMerged: 88,
   FragmentEcn: 89,
+  FragmentNested: 90,
 
   // hooks
   HookDropped: 100,

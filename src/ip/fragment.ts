@@ -40,11 +40,13 @@ export class Fragmenter {
   }
 
   /**
-   * Takes ownership of a datagram whose header was checked. Anything but `Drop.None` means that it was dropped.
-   * A link header in front of it is left behind.
+   * Takes ownership of a datagram whose header was checked. Anything but `Drop.None` means that it was dropped,
+   * as one is that comes while another is being cut. A link header in front of it is left behind.
    */
   start(packet: Packet, mtu: number): Drop {
-    assert(this.#source === null, 'the fragments of one datagram are taken before the next one begins');
+    // A fragment that finds no neighbour causes an error, which on a link below 576 bytes wants fragments itself,
+    // while its offender is still being cut. Nobody is promised that error (RFC 1812 §4.3.2.7).
+    if (this.#source !== null) return this.#drops.drop(packet, Drop.FragmentNested);
     assert(mtu >= ipv4.MIN_MTU, 'no interface has a smaller MTU than RFC 791 allows');
     assert(packet.gsoType === GsoType.None, 'a super-segment is segmented before it is fragmented');
     const { view, l3 } = packet;

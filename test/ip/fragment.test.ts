@@ -147,6 +147,23 @@ t.test('fragmentation (RFC 791 §3.2)', (t) => {
     t.end();
   });
 
+  t.test('a datagram that comes while another is being cut is dropped, and the other goes on', (t) => {
+    const lab = new Lab();
+    const fragmenter = new Fragmenter(lab.pool, lab.drops);
+    fragmenter.start(lab.datagram({ data: pattern(2_000) }), 1_500);
+    const first = fragmenter.next();
+    t.equal(fragmenter.start(lab.datagram({ data: pattern(3_000) }), 1_500), Drop.FragmentNested);
+    const second = fragmenter.next();
+    t.strictSame(
+      [first, second].map((f) => (f === null ? '' : label(f))),
+      ['0+1480+', '1480+520'],
+    );
+    t.equal(fragmenter.next(), null);
+    for (const f of [first, second]) f?.release();
+    lab.expectWhole(t);
+    t.end();
+  });
+
   t.test('a checksum field outside of the packet is refused', (t) => {
     const lab = new Lab();
     const packet = lab.datagram({ data: pattern(400) });
