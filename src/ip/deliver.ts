@@ -7,8 +7,8 @@ import { ACCEPT, HookContext, HookPoint } from '../filter/hook.ts';
 import type { Packet } from '../packet/packet.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
-import type { Icmp } from './icmp.ts';
-import type { Reassembler } from './reassemble.ts';
+import type { Reassembler } from './fragment/reassemble.ts';
+import type { Icmp } from './icmp/icmp.ts';
 import type { IpShared } from './shared.ts';
 
 /** A transport protocol. Takes ownership of a whole datagram: header at `l3`, transport header at `l4`. */

@@ -2,7 +2,7 @@
  * A datagram for somebody else: RFC 1812 §5.2 and §5.3. TTL, size, redirect, hook; then out.
  */
 import type { FlowKey } from '../addr/flow-key.ts';
-import { isLoopback4 } from '../addr/ip.ts';
+import { Ip, isLoopback4 } from '../addr/ip.ts';
 import { Drop } from '../base/drop.ts';
 import type { Instant } from '../base/time.ts';
 import { ACCEPT, HookContext, HookPoint } from '../filter/hook.ts';
@@ -11,7 +11,7 @@ import { GsoType, PacketFlag } from '../packet/packet.ts';
 import type { NextHop } from '../route/nexthop.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
-import type { Icmp } from './icmp.ts';
+import type { Icmp } from './icmp/icmp.ts';
 import type { Interface } from './interface.ts';
 import type { Ip4Output } from './output.ts';
 import type { IpShared } from './shared.ts';
@@ -68,6 +68,7 @@ export class Ip4Forward {
     }
     if (hop.oif === iface.index && options.sendRedirects) this.#redirect(now, packet, hop, key);
     ipv4.setTtl(view, l3, ipv4.ttl(view, l3) - 1);
+    if (hasOptions(packet)) this.#recordPassage(now, packet, hop);
     if (hooks.isActive(HookPoint.Forward)) {
       this.#context.iif = iface.index;
       this.#context.oif = hop.oif;
@@ -102,6 +103,13 @@ export class Ip4Forward {
     } else {
       drops.drop(packet, Drop.RouteBlackhole);
     }
+  }
+
+  #recordPassage(now: Instant, packet: Packet, hop: NextHop): void {
+    const { addresses } = this.#shared;
+    const next = hop.via ?? Ip.v4(ipv4.dst(packet.view, packet.l3));
+    const own = addresses.primary4(hop.oif, next);
+    recordRouter(packet, addresses, own === null ? 0 : own.d, this.#icmp.timestamp(now));
   }
 
   /** RFC 1812 §5.2.7.2: the source could have sent this to the next hop itself, being on the same network. */

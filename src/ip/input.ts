@@ -18,7 +18,7 @@ import * as options4 from '../wire/ipv4-options.ts';
 import type { Ip4Delivery } from './deliver.ts';
 import { fillFlow4 } from './flow.ts';
 import type { Ip4Forward } from './forward.ts';
-import type { Icmp } from './icmp.ts';
+import type { Icmp } from './icmp/icmp.ts';
 import type { Interface } from './interface.ts';
 import type { IpShared } from './shared.ts';
 

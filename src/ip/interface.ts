@@ -24,8 +24,8 @@ import type { NextHop } from '../route/nexthop.ts';
 import { Route } from '../route/nexthop.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';
-import { Igmp } from './igmp.ts';
-import type { IgmpHost } from './igmp-host.ts';
+import type { IgmpHost } from './igmp/host.ts';
+import { Igmp } from './igmp/igmp.ts';
 
 /** What the interface hands arriving datagrams to, and where those return that found no neighbour. */
 export interface InterfaceUpper {

@@ -17,9 +17,9 @@ import { GsoType, PacketFlag } from '../packet/packet.ts';
 import type { NextHop } from '../route/nexthop.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { fillFlow4 } from './flow.ts';
-import { Fragmenter } from './fragment.ts';
+import { Fragmenter } from './fragment/fragment.ts';
+import { Segmenter } from './fragment/segment.ts';
 import type { Interface } from './interface.ts';
-import { Segmenter } from './segment.ts';
 import type { IpShared } from './shared.ts';
 import { pieceLength } from './size.ts';
 

@@ -4,7 +4,7 @@
 import { FlowKey } from '../addr/flow-key.ts';
 import { Ip } from '../addr/ip.ts';
 import type { Instant } from '../base/time.ts';
-import type { IcmpHost, IcmpQuote } from '../ip/icmp-host.ts';
+import type { IcmpHost, IcmpQuote } from '../ip/icmp/host.ts';
 import type { Ip4Output } from '../ip/output.ts';
 import { LOOPBACK_INDEX } from '../ip/output.ts';
 import type { PathMtuCache } from '../ip/pmtu.ts';

@@ -8,7 +8,7 @@ import { Drop } from '../base/drop.ts';
 import type { Errno } from '../base/errno.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
-import type { Icmp } from '../ip/icmp.ts';
+import type { Icmp } from '../ip/icmp/icmp.ts';
 import type { IpId } from '../ip/ip-id.ts';
 import { ATOMIC_ID } from '../ip/ip-id.ts';
 import type { Ip4Output } from '../ip/output.ts';

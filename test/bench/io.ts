@@ -3,11 +3,12 @@
  *
  * The two peers take turns, round by round, so that a machine that slows down slows both. Run by `scripts/bench io`.
  */
-import type { OurPeer, Peer, Pinning } from './peers.ts';
-import { kernelPeer, ourPeer } from './peers.ts';
+
 import { buildPrograms, pingFlood, program, udp } from './load.ts';
 import type { Options } from './options.ts';
 import { parseOptions } from './options.ts';
+import type { OurPeer, Peer, Pinning } from './peers.ts';
+import { kernelPeer, ourPeer } from './peers.ts';
 import { Report } from './report.ts';
 
 /** Far more than either peer takes: the sender is the limit. */
@@ -47,10 +48,21 @@ function flood(peer: Peer, { label, pinning }: Placement, options: Options, repo
 function cost(peer: OurPeer, { pinning }: Placement, options: Options, report: Report): void {
   const calls = peer.systemCalls();
   const collections = peer.collections();
-  const echoed = udp(peer, pinning, ['-W', '64', '-w', '0', '-t', String(options.seconds)]).pps * options.seconds;
+  const echoed =
+    udp(peer, pinning, ['-W', '64', '-w', '0', '-t', String(options.seconds)]).pps * options.seconds;
   const thousands = (2 * echoed) / 1_000;
-  report.add('system calls on the device per 1,000 frames', '', peer.name, (peer.systemCalls() - calls) / thousands);
-  report.add('garbage collections per 1,000,000 frames', '', peer.name, (peer.collections() - collections) * (1_000 / thousands));
+  report.add(
+    'system calls on the device per 1,000 frames',
+    '',
+    peer.name,
+    (peer.systemCalls() - calls) / thousands,
+  );
+  report.add(
+    'garbage collections per 1,000,000 frames',
+    '',
+    peer.name,
+    (peer.collections() - collections) * (1_000 / thousands),
+  );
 }
 
 async function main(): Promise<void> {

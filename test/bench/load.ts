@@ -16,7 +16,9 @@ export interface UdpResult {
 
 /** Compiles the load programs. */
 export function buildPrograms(): void {
-  execFileSync('make', ['-s', '-C', 'test/bench/load', `BIN=${process.cwd()}/${PROGRAMS}`], { stdio: 'inherit' });
+  execFileSync('make', ['-s', '-C', 'test/bench/load', `BIN=${process.cwd()}/${PROGRAMS}`], {
+    stdio: 'inherit',
+  });
 }
 
 export const program = (name: string): string => `${PROGRAMS}/${name}`;

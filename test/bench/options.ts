@@ -25,7 +25,8 @@ export function parseOptions(args: string[]): Options {
   });
   const rounds = Number(values.rounds);
   const seconds = Number(values.seconds);
-  if (!(rounds >= 1 && Number.isInteger(rounds))) throw new Error(`--rounds takes a whole number, not '${values.rounds}'`);
+  if (!(rounds >= 1 && Number.isInteger(rounds)))
+    throw new Error(`--rounds takes a whole number, not '${values.rounds}'`);
   if (!(seconds > 0)) throw new Error(`--seconds takes a number above 0, not '${values.seconds}'`);
   return { rounds, seconds, isWritten: values.write, flags: positionals };
 }

@@ -52,7 +52,20 @@ async function stopProcess(child: ChildProcess): Promise<void> {
 export async function kernelPeer(program: string, pinning: Pinning): Promise<Peer> {
   freshNetns(KERNEL_CLIENT);
   freshNetns(KERNEL_SERVER);
-  ip('-n', KERNEL_CLIENT, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', KERNEL_SERVER);
+  ip(
+    '-n',
+    KERNEL_CLIENT,
+    'link',
+    'add',
+    'veth0',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'veth1',
+    'netns',
+    KERNEL_SERVER,
+  );
   ip('-n', KERNEL_CLIENT, 'addr', 'add', '10.78.0.1/24', 'dev', 'veth0');
   ip('-n', KERNEL_SERVER, 'addr', 'add', '10.78.0.2/24', 'dev', 'veth1');
   ip('-n', KERNEL_CLIENT, 'link', 'set', 'veth0', 'up');
@@ -117,7 +130,8 @@ const READY_TRIES = 50;
 async function ready(child: ChildProcess): Promise<void> {
   for (let i = 0; i < READY_TRIES; i++) {
     await sleep(100);
-    if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}; see ${LOG_FOLDER}`);
+    if (child.exitCode !== null)
+      throw new Error(`the daemon ended with ${child.exitCode}; see ${LOG_FOLDER}`);
     try {
       ip('netns', 'exec', OURS, 'ping', '-c', '1', '-W', '1', '10.77.0.2');
       return;
@@ -130,7 +144,10 @@ async function ready(child: ChildProcess): Promise<void> {
 
 function counter(path: string): number {
   const args = [...COMMAND, 'counters', '--name', 'bench', '--json'];
-  const all = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Record<string, unknown>;
+  const all = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Record<
+    string,
+    unknown
+  >;
   let value: unknown = all;
   for (const part of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
   return Number(value ?? Number.NaN);

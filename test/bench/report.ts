@@ -49,7 +49,8 @@ export class Report {
   #table(): string {
     const { rounds, seconds, flags } = this.#options;
     const day = new Date().toISOString().slice(0, 10);
-    const machine = `${os.cpus().length} cores (${os.cpus()[0]?.model.trim()}), Linux ${os.release()}, Node ${process.version}`;
+    const processor = os.cpus()[0]?.model.trim();
+    const machine = `${os.cpus().length} cores (${processor}), Linux ${os.release()}, Node ${process.version}`;
     const command = ['scripts/bench io', `--rounds ${rounds} --seconds ${seconds}`, ...flags].join(' ');
     const lines = [
       `${day}, ${machine}; \`${command}\`: medians of ${rounds} interleaved rounds (smallest–largest).`,
@@ -67,5 +68,6 @@ function formatRow({ workload, unit, values }: Row): string {
   const reference = values.get(REFERENCE);
   const kernel = reference === undefined ? null : spread(reference);
   const ratio = kernel === null || kernel.median === 0 ? '' : three(ours.median / kernel.median);
-  return `| ${workload} | ${unit} | ${formatSpread(ours)} | ${kernel === null ? '' : formatSpread(kernel)} | ${ratio} |`;
+  const beside = kernel === null ? '' : formatSpread(kernel);
+  return `| ${workload} | ${unit} | ${formatSpread(ours)} | ${beside} | ${ratio} |`;
 }

@@ -4,7 +4,7 @@
 import type { Test } from 'tap';
 import type { Rng } from '../../src/base/rng.ts';
 import { rng } from '../../src/base/rng.ts';
-import { Fragmenter } from '../../src/ip/fragment.ts';
+import { Fragmenter } from '../../src/ip/fragment/fragment.ts';
 import { Drops } from '../../src/packet/drops.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import { Pool } from '../../src/packet/pool.ts';

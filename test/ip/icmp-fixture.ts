@@ -4,11 +4,11 @@
  */
 import type { Instant } from '../../src/base/time.ts';
 import { START } from '../../src/base/time.ts';
+import type { IcmpHost } from '../../src/ip/icmp/host.ts';
+import { IcmpQuote } from '../../src/ip/icmp/host.ts';
+import { Icmp } from '../../src/ip/icmp/icmp.ts';
 import type { IcmpOptions } from '../../src/ip/icmp/options.ts';
 import { defaultIcmpOptions } from '../../src/ip/icmp/options.ts';
-import { Icmp } from '../../src/ip/icmp.ts';
-import type { IcmpHost } from '../../src/ip/icmp-host.ts';
-import { IcmpQuote } from '../../src/ip/icmp-host.ts';
 import { IpId } from '../../src/ip/ip-id.ts';
 import type { Drops } from '../../src/packet/drops.ts';
 import type { Packet } from '../../src/packet/packet.ts';

@@ -4,9 +4,9 @@
 import type { Test } from 'tap';
 import type { Instant } from '../../src/base/time.ts';
 import { after, START, sec } from '../../src/base/time.ts';
-import type { IgmpVersion } from '../../src/ip/igmp.ts';
-import { Igmp } from '../../src/ip/igmp.ts';
-import type { IgmpHost } from '../../src/ip/igmp-host.ts';
+import type { IgmpHost } from '../../src/ip/igmp/host.ts';
+import type { IgmpVersion } from '../../src/ip/igmp/igmp.ts';
+import { Igmp } from '../../src/ip/igmp/igmp.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import { describe } from '../../src/wire/describe.ts';
 import * as igmp from '../../src/wire/igmp.ts';

@@ -14,10 +14,10 @@ import type { Packet } from '../../packet/packet.ts';
 import { PacketFlag } from '../../packet/packet.ts';
 import * as icmp4 from '../../wire/icmp4.ts';
 import * as ipv4 from '../../wire/ipv4.ts';
-import type { IcmpHost } from '../icmp-host.ts';
 import type { IpId } from '../ip-id.ts';
 import type { IcmpCounters } from './counters.ts';
 import { countOut } from './counters.ts';
+import type { IcmpHost } from './host.ts';
 import { IcmpLimit } from './limit.ts';
 import type { IcmpOptions } from './options.ts';
 

@@ -11,11 +11,11 @@ import { PacketFlag } from '../../packet/packet.ts';
 import * as icmp4 from '../../wire/icmp4.ts';
 import * as ipv4 from '../../wire/ipv4.ts';
 import * as options4 from '../../wire/ipv4-options.ts';
-import type { IcmpHost } from '../icmp-host.ts';
 import type { IpId } from '../ip-id.ts';
 import type { IcmpCounters } from './counters.ts';
 import { countOut } from './counters.ts';
 import { isSingleHost } from './error.ts';
+import type { IcmpHost } from './host.ts';
 import type { IcmpOptions } from './options.ts';
 import { timestamp } from './options.ts';
 

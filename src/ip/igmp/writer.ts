@@ -9,8 +9,8 @@ import type { Packet } from '../../packet/packet.ts';
 import * as igmp from '../../wire/igmp.ts';
 import * as ipv4 from '../../wire/ipv4.ts';
 import * as options4 from '../../wire/ipv4-options.ts';
-import type { IgmpHost } from '../igmp-host.ts';
 import { ATOMIC_ID } from '../ip-id.ts';
+import type { IgmpHost } from './host.ts';
 
 const HEADER_BYTES = 24;
 const TOS = 0xc0;

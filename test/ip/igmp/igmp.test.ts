@@ -1,8 +1,8 @@
 import t from 'tap';
-import { after, NEVER, START, sec } from '../../src/base/time.ts';
-import * as igmp from '../../src/wire/igmp.ts';
-import { ip } from './fixture.ts';
-import { GROUP, IgmpLab, OTHER, report3, S1, S2, S3 } from './igmp-fixture.ts';
+import { after, NEVER, START, sec } from '../../../src/base/time.ts';
+import * as igmp from '../../../src/wire/igmp.ts';
+import { ip } from '../fixture.ts';
+import { GROUP, IgmpLab, OTHER, report3, S1, S2, S3 } from '../igmp-fixture.ts';
 
 t.test('version 3: joining and leaving (RFC 9776 §5.1)', (t) => {
   t.test('a join is told at once and again within a second; so is leaving', (t) => {

@@ -3,10 +3,10 @@
  *
  * Addresses are the int32 words of IPv4 headers. The host never calls back into ICMP from one of these.
  */
-import type { Instant } from '../base/time.ts';
-import type { Drops } from '../packet/drops.ts';
-import type { Packet } from '../packet/packet.ts';
-import type { Pool } from '../packet/pool.ts';
+import type { Instant } from '../../base/time.ts';
+import type { Drops } from '../../packet/drops.ts';
+import type { Packet } from '../../packet/packet.ts';
+import type { Pool } from '../../packet/pool.ts';
 
 /**
  * An ICMP error about a datagram that this host sent, with the quoted header already validated. One object is

@@ -8,16 +8,16 @@
  * identification that is unique. A fragment may be fragmented again. Of the last fragment nothing is copied: it stays
  * in the slot it came in, with a header put in front of it.
  */
-import { assert } from '../base/assert.ts';
-import { copyBytes } from '../base/bytes.ts';
-import { Drop } from '../base/drop.ts';
-import { completeChecksum } from '../device/offload.ts';
-import type { Drops } from '../packet/drops.ts';
-import type { Packet } from '../packet/packet.ts';
-import { GsoType, PacketFlag } from '../packet/packet.ts';
-import type { Pool } from '../packet/pool.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as options4 from '../wire/ipv4-options.ts';
+import { assert } from '../../base/assert.ts';
+import { copyBytes } from '../../base/bytes.ts';
+import { Drop } from '../../base/drop.ts';
+import { completeChecksum } from '../../device/offload.ts';
+import type { Drops } from '../../packet/drops.ts';
+import type { Packet } from '../../packet/packet.ts';
+import { GsoType, PacketFlag } from '../../packet/packet.ts';
+import type { Pool } from '../../packet/pool.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import * as options4 from '../../wire/ipv4-options.ts';
 
 export class Fragmenter {
   readonly #pool: Pool;

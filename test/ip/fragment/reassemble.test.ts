@@ -1,17 +1,17 @@
 import * as fc from 'fast-check';
 import type { Test } from 'tap';
 import t from 'tap';
-import { Drop } from '../../src/base/drop.ts';
-import { rng } from '../../src/base/rng.ts';
-import type { Instant } from '../../src/base/time.ts';
-import { after, NEVER, START, sec } from '../../src/base/time.ts';
-import { FragmentMap } from '../../src/ip/fragment-map.ts';
-import type { ReassemblyLimits } from '../../src/ip/reassemble.ts';
-import { DEFAULT_LIMITS, Reassembler } from '../../src/ip/reassemble.ts';
-import type { Packet } from '../../src/packet/packet.ts';
-import { PacketFlag } from '../../src/packet/packet.ts';
-import * as ipv4 from '../../src/wire/ipv4.ts';
-import { cut, dataOf, type Ip4Fields, isHeaderRight, Lab, label, pattern } from './fixture.ts';
+import { Drop } from '../../../src/base/drop.ts';
+import { rng } from '../../../src/base/rng.ts';
+import type { Instant } from '../../../src/base/time.ts';
+import { after, NEVER, START, sec } from '../../../src/base/time.ts';
+import { FragmentMap } from '../../../src/ip/fragment/fragment-map.ts';
+import type { ReassemblyLimits } from '../../../src/ip/fragment/reassemble.ts';
+import { DEFAULT_LIMITS, Reassembler } from '../../../src/ip/fragment/reassemble.ts';
+import type { Packet } from '../../../src/packet/packet.ts';
+import { PacketFlag } from '../../../src/packet/packet.ts';
+import * as ipv4 from '../../../src/wire/ipv4.ts';
+import { cut, dataOf, type Ip4Fields, isHeaderRight, Lab, label, pattern } from '../fixture.ts';
 
 t.test('the map of what has arrived', (t) => {
   const SIZE = 2_048;

@@ -8,24 +8,24 @@
  *                  └ redirect ───────── host.handleRedirect, if it comes from the gateway in use
  *     sendError ───── icmp/error ────── host.send
  */
-import { isMulticast4 } from '../addr/ip.ts';
-import { Drop } from '../base/drop.ts';
-import type { Rng } from '../base/rng.ts';
-import type { Instant } from '../base/time.ts';
-import { completeChecksum } from '../device/offload.ts';
-import type { Packet } from '../packet/packet.ts';
-import { PacketFlag } from '../packet/packet.ts';
-import * as icmp4 from '../wire/icmp4.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import type { IcmpCounters } from './icmp/counters.ts';
-import { countIn, icmpCounters } from './icmp/counters.ts';
-import { IcmpErrors, isSingleHost } from './icmp/error.ts';
-import type { IcmpOptions } from './icmp/options.ts';
-import { defaultIcmpOptions } from './icmp/options.ts';
-import { IcmpReplies } from './icmp/reply.ts';
-import type { IcmpHost } from './icmp-host.ts';
-import { IcmpQuote } from './icmp-host.ts';
-import type { IpId } from './ip-id.ts';
+import { isMulticast4 } from '../../addr/ip.ts';
+import { Drop } from '../../base/drop.ts';
+import type { Rng } from '../../base/rng.ts';
+import type { Instant } from '../../base/time.ts';
+import { completeChecksum } from '../../device/offload.ts';
+import type { Packet } from '../../packet/packet.ts';
+import { PacketFlag } from '../../packet/packet.ts';
+import * as icmp4 from '../../wire/icmp4.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import type { IpId } from '../ip-id.ts';
+import type { IcmpCounters } from './counters.ts';
+import { countIn, icmpCounters } from './counters.ts';
+import { IcmpErrors, isSingleHost } from './error.ts';
+import type { IcmpHost } from './host.ts';
+import { IcmpQuote } from './host.ts';
+import type { IcmpOptions } from './options.ts';
+import { defaultIcmpOptions } from './options.ts';
+import { IcmpReplies } from './reply.ts';
 
 /** RFC 792: an error quotes at least the header and 64 bits, which hold the ports. */
 const QUOTED_TRANSPORT_MIN = 8;

@@ -9,20 +9,20 @@
  * Sockets have no clock, so a change only makes a report due at once: `nextTimeout` says so, and `handleTimeout`
  * sends it. Groups live in objects, not in tables: this is the control plane, but for `isMember`.
  */
-import { isMulticast4 } from '../addr/ip.ts';
-import { Drop } from '../base/drop.ts';
-import type { Rng } from '../base/rng.ts';
-import type { Duration, Instant } from '../base/time.ts';
-import { after, earliest, NEVER, START, sec } from '../base/time.ts';
-import type { Packet } from '../packet/packet.ts';
-import * as igmp from '../wire/igmp.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as options4 from '../wire/ipv4-options.ts';
-import { isSingleHost } from './icmp/error.ts';
-import type { FilterMode } from './igmp/group.ts';
-import { IgmpGroup, SOURCES_MAX } from './igmp/group.ts';
-import { IgmpWriter } from './igmp/writer.ts';
-import type { IgmpHost } from './igmp-host.ts';
+import { isMulticast4 } from '../../addr/ip.ts';
+import { Drop } from '../../base/drop.ts';
+import type { Rng } from '../../base/rng.ts';
+import type { Duration, Instant } from '../../base/time.ts';
+import { after, earliest, NEVER, START, sec } from '../../base/time.ts';
+import type { Packet } from '../../packet/packet.ts';
+import * as igmp from '../../wire/igmp.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import * as options4 from '../../wire/ipv4-options.ts';
+import { isSingleHost } from '../icmp/error.ts';
+import type { FilterMode } from './group.ts';
+import { IgmpGroup, SOURCES_MAX } from './group.ts';
+import type { IgmpHost } from './host.ts';
+import { IgmpWriter } from './writer.ts';
 
 export type IgmpVersion = 1 | 2 | 3;
 

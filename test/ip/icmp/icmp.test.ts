@@ -1,12 +1,12 @@
 import t from 'tap';
-import { after, ms, START } from '../../src/base/time.ts';
-import type { Packet } from '../../src/packet/packet.ts';
-import { PacketFlag } from '../../src/packet/packet.ts';
-import * as icmp4 from '../../src/wire/icmp4.ts';
-import * as ipv4 from '../../src/wire/ipv4.ts';
-import * as options4 from '../../src/wire/ipv4-options.ts';
-import { dataOf, type Ip4Fields, ip, isHeaderRight, isSumRight, pattern } from './fixture.ts';
-import { IcmpLab, OTHER_OWN, OWN, PEER } from './icmp-fixture.ts';
+import { after, ms, START } from '../../../src/base/time.ts';
+import type { Packet } from '../../../src/packet/packet.ts';
+import { PacketFlag } from '../../../src/packet/packet.ts';
+import * as icmp4 from '../../../src/wire/icmp4.ts';
+import * as ipv4 from '../../../src/wire/ipv4.ts';
+import * as options4 from '../../../src/wire/ipv4-options.ts';
+import { dataOf, type Ip4Fields, ip, isHeaderRight, isSumRight, pattern } from '../fixture.ts';
+import { IcmpLab, OTHER_OWN, OWN, PEER } from '../icmp-fixture.ts';
 
 const { Type, UnreachableCode } = icmp4;
 const NOTHING = new Uint8Array(0);

@@ -1,10 +1,10 @@
 /**
  * What IGMP needs of the interface it runs on: one `Igmp` per interface, one `IgmpHost` for each.
  */
-import type { Instant } from '../base/time.ts';
-import type { Drops } from '../packet/drops.ts';
-import type { Packet } from '../packet/packet.ts';
-import type { Pool } from '../packet/pool.ts';
+import type { Instant } from '../../base/time.ts';
+import type { Drops } from '../../packet/drops.ts';
+import type { Packet } from '../../packet/packet.ts';
+import type { Pool } from '../../packet/pool.ts';
 
 export interface IgmpHost {
   readonly pool: Pool;

@@ -15,18 +15,18 @@
  * Attacks refused: overlaps and teardrop (whole datagram dropped, RFC 5722 §4 for IPv4 as Linux does), tiny first
  * fragments and TCP at offset 8 (RFC 1858, RFC 3128), the ping of death (more than 65,535 bytes).
  */
-import { copyBytes } from '../base/bytes.ts';
-import { Drop } from '../base/drop.ts';
-import { HashTable } from '../base/hash-table.ts';
-import { Lru } from '../base/lru.ts';
-import type { Rng } from '../base/rng.ts';
-import type { Duration, Instant } from '../base/time.ts';
-import { after, NEVER, START, sec } from '../base/time.ts';
-import type { Drops } from '../packet/drops.ts';
-import type { Packet } from '../packet/packet.ts';
-import { HEADROOM, PacketFlag } from '../packet/packet.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as tcp from '../wire/tcp.ts';
+import { copyBytes } from '../../base/bytes.ts';
+import { Drop } from '../../base/drop.ts';
+import { HashTable } from '../../base/hash-table.ts';
+import { Lru } from '../../base/lru.ts';
+import type { Rng } from '../../base/rng.ts';
+import type { Duration, Instant } from '../../base/time.ts';
+import { after, NEVER, START, sec } from '../../base/time.ts';
+import type { Drops } from '../../packet/drops.ts';
+import type { Packet } from '../../packet/packet.ts';
+import { HEADROOM, PacketFlag } from '../../packet/packet.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import * as tcp from '../../wire/tcp.ts';
 import { FragmentMap } from './fragment-map.ts';
 
 /**

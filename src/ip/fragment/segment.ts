@@ -10,19 +10,19 @@
  * One object is used again and again. Every header field is the super-segment's but lengths, checksums, sequence
  * number and identification (which count up), and the TCP flags that belong to one end of the data only.
  */
-import { assert } from '../base/assert.ts';
-import { copyBytes } from '../base/bytes.ts';
-import { Drop } from '../base/drop.ts';
-import { completeChecksum } from '../device/offload.ts';
-import type { Drops } from '../packet/drops.ts';
-import type { Packet } from '../packet/packet.ts';
-import { GsoType, PacketFlag } from '../packet/packet.ts';
-import type { Pool } from '../packet/pool.ts';
-import { fold, pseudo4 } from '../wire/checksum.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as ipv6 from '../wire/ipv6.ts';
-import * as tcp from '../wire/tcp.ts';
-import * as udp from '../wire/udp.ts';
+import { assert } from '../../base/assert.ts';
+import { copyBytes } from '../../base/bytes.ts';
+import { Drop } from '../../base/drop.ts';
+import { completeChecksum } from '../../device/offload.ts';
+import type { Drops } from '../../packet/drops.ts';
+import type { Packet } from '../../packet/packet.ts';
+import { GsoType, PacketFlag } from '../../packet/packet.ts';
+import type { Pool } from '../../packet/pool.ts';
+import { fold, pseudo4 } from '../../wire/checksum.ts';
+import * as ipv4 from '../../wire/ipv4.ts';
+import * as ipv6 from '../../wire/ipv6.ts';
+import * as tcp from '../../wire/tcp.ts';
+import * as udp from '../../wire/udp.ts';
 
 /** What only the piece with the last byte may say, and what only the first may (RFC 3168 §6.1.2: CWR is said once). */
 const LAST_ONLY = tcp.Flag.Fin | tcp.Flag.Psh;

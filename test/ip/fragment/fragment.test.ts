@@ -1,12 +1,12 @@
 import t from 'tap';
-import { Drop } from '../../src/base/drop.ts';
-import { Fragmenter } from '../../src/ip/fragment.ts';
-import type { Packet } from '../../src/packet/packet.ts';
-import { PacketFlag } from '../../src/packet/packet.ts';
-import { fold, pseudo4 } from '../../src/wire/checksum.ts';
-import * as ipv4 from '../../src/wire/ipv4.ts';
-import * as udp from '../../src/wire/udp.ts';
-import { cut, dataOf, ip, isHeaderRight, Lab, label, pattern, release } from './fixture.ts';
+import { Drop } from '../../../src/base/drop.ts';
+import { Fragmenter } from '../../../src/ip/fragment/fragment.ts';
+import type { Packet } from '../../../src/packet/packet.ts';
+import { PacketFlag } from '../../../src/packet/packet.ts';
+import { fold, pseudo4 } from '../../../src/wire/checksum.ts';
+import * as ipv4 from '../../../src/wire/ipv4.ts';
+import * as udp from '../../../src/wire/udp.ts';
+import { cut, dataOf, ip, isHeaderRight, Lab, label, pattern, release } from '../fixture.ts';
 
 t.test('fragmentation (RFC 791 §3.2)', (t) => {
   t.test('lengths fit the MTU, offsets are multiples of eight, all but the last have MF', (t) => {
