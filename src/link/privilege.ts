@@ -28,7 +28,10 @@ export function resolveUser(text: string, passwd: string = readPasswd()): User |
   return checked({ name: text, uid, gid: Number(numbers[2] ?? uid) }, text);
 }
 
-/** Makes the whole process `user`, without capabilities, new privileges or supplementary groups. */
+/**
+ * Makes the whole process `user`, without capabilities, new privileges or supplementary groups. A failure leaves it
+ * somewhere in between: end the process.
+ */
 export function dropPrivileges(user: User): LinkFailure | null {
   const addon = loadAddon();
   if (addon === null) return noAddon();

@@ -8,6 +8,12 @@ import { parsePrefix } from '../../src/addr/prefix.ts';
 import type { LinkDriver } from '../../src/device/link-driver.ts';
 import { addonProblem } from '../../src/link/addon.ts';
 import { LinkFailure } from '../../src/link/failure.ts';
+import { setUp } from '../../src/link/host-config.ts';
+import { inNetns } from '../../src/link/netns.ts';
+import type { PacketSocket } from '../../src/link/packet-socket.ts';
+import { openPacketSocket } from '../../src/link/packet-socket.ts';
+import type { TunTap, TunTapOptions } from '../../src/link/tun-tap.ts';
+import { openTunTap } from '../../src/link/tun-tap.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import type { Pool } from '../../src/packet/pool.ts';
 
@@ -63,7 +69,7 @@ export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** Reads until `isEnough` or until nothing more comes for a while. The kernel delivers at once; 1 s is for a busy machine. */
+/** Reads until `isEnough`. The kernel delivers at once; the second after which it gives up is for a busy machine. */
 export function readUntil(
   link: LinkDriver,
   pool: Pool,
@@ -82,3 +88,23 @@ export function readUntil(
 
 export const bytesOf = (packet: Packet): string =>
   Buffer.from(packet.bytes.subarray(packet.head, packet.tail)).toString('hex');
+
+export const options: TunTapOptions = { mode: 'tap', name: 'tt0', mac };
+
+/** A device whose kernel side is up, in its own namespace. */
+export function device(t: Test, netns: string, more: Partial<TunTapOptions> = {}): TunTap {
+  const link = must(openTunTap({ ...options, netns, ...more }));
+  t.teardown(() => link.close());
+  inHost(netns, () => setUp(link.name, true));
+  return link;
+}
+
+export function inHost(netns: string, ...actions: (() => LinkFailure | null)[]): void {
+  must(inNetns(netns, () => actions.map((action) => must(action()))));
+}
+
+export function socketOn(t: Test, netns: string, interfaceName = 'tt0'): PacketSocket {
+  const socket = must(openPacketSocket({ interfaceName, netns, promiscuous: true }));
+  t.teardown(() => socket.close());
+  return socket;
+}

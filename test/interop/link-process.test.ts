@@ -132,7 +132,8 @@ t.test('privileges are dropped after the device is open', { skip }, async (t) =>
      // So that threads exist which did not call.
      await (await import('node:fs/promises')).readFile('/etc/passwd');
      must(dropPrivileges(must(resolveUser('nobody'))));
-     const words = (path) => Object.fromEntries(readFileSync(path, 'utf8').split('\\n').map((line) => line.split(':\\t')));
+     const lines = (path) => readFileSync(path, 'utf8').split('\\n');
+     const words = (path) => Object.fromEntries(lines(path).map((line) => line.split(':\\t')));
      const tasks = readdirSync('/proc/self/task').map((task) => words('/proc/self/task/' + task + '/status'));
      const own = words('/proc/thread-self/status');
      say({
