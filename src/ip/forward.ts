@@ -11,6 +11,7 @@ import { GsoType, PacketFlag } from '../packet/packet.ts';
 import type { NextHop } from '../route/nexthop.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import { hasOptions, recordRouter } from './forward-options.ts';
 import type { Icmp } from './icmp/icmp.ts';
 import type { Interface } from './interface.ts';
 import type { Ip4Output } from './output.ts';

@@ -24,7 +24,7 @@ import { IcmpErrors, isSingleHost } from './error.ts';
 import type { IcmpHost } from './host.ts';
 import { IcmpQuote } from './host.ts';
 import type { IcmpOptions } from './options.ts';
-import { defaultIcmpOptions } from './options.ts';
+import { defaultIcmpOptions, timestamp } from './options.ts';
 import { IcmpReplies } from './reply.ts';
 
 /** RFC 792: an error quotes at least the header and 64 bits, which hold the ports. */
@@ -88,6 +88,11 @@ export class Icmp {
    */
   sendError(now: Instant, offender: Packet, type: number, code: number, word: number): boolean {
     return this.#errors.sendError(now, offender, type, code, word);
+  }
+
+  /** The time as timestamp messages and options have it. */
+  timestamp(now: Instant): number {
+    return timestamp(now, this.#options);
   }
 
   #end(packet: Packet, reason: Drop): void {
