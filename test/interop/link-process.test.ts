@@ -129,6 +129,7 @@ t.test('privileges are dropped after the device is open', { skip }, async (t) =>
      const { setUp, addAddress, setMtu } = await at('link/host-config.js');
      const link = must(openTunTap({ mode: 'tap', name: 'tt0', mac }));
      must(setUp('tt0', true));
+     process.setgroups([4, 24]);
      // So that threads exist which did not call.
      await (await import('node:fs/promises')).readFile('/etc/passwd');
      must(dropPrivileges(must(resolveUser('nobody'))));

@@ -235,12 +235,13 @@ t.test('frames', { skip }, (t) => {
     t.end();
   });
 
-  t.test('a packet socket does not hear what it says', (t) => {
+  t.test('a packet socket hears what comes in, not what goes out', (t) => {
     const netns = namespace(t);
-    device(t, netns);
-    const socket = socketOn(t, netns);
-    const pool = new Pool(200);
-    socket.writeBatch([udpFrame(pool, 'ethernet', 60)], 1);
+    const tap = device(t, netns);
+    const [socket, other] = [socketOn(t, netns), socketOn(t, netns)];
+    const pool = new Pool(300);
+    other.writeBatch([udpFrame(pool, 'ethernet', 60)], 1);
+    t.equal(readUntil(tap, pool, (frames) => frames.length === 1).length, 1, 'it went out');
     t.equal(socket.readBatch(pool, [], 64), 0);
     t.end();
   });
