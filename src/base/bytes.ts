@@ -2,8 +2,14 @@
  * Copying and comparing bytes.
  */
 
-/** Below this many bytes a loop beats the call into the runtime (measured: 54 bytes 9 ns against 46). */
-const LOOP_MAX = 96;
+/** Below this many bytes a loop beats the call into the runtime (measured: 1.6 ns a byte, 80 ns a call). */
+const LOOP_MAX = 48;
+
+/**
+ * All of the memory that both ends of the last copy lay in: the packets of a pool share an arena, within which a copy
+ * needs no view of its own.
+ */
+let whole: Uint8Array = new Uint8Array(0);
 
 /**
  * Copies `length` bytes of `source` from `from` to `target` at `at`. Ranges of one array may overlap.
@@ -16,12 +22,15 @@ export function copyBytes(
   from: number,
   length: number,
 ): void {
-  if (target.buffer === source.buffer && target.byteOffset === source.byteOffset) {
-    target.copyWithin(at, from, from + length);
+  if (length <= LOOP_MAX && target !== source) {
+    for (let i = 0; i < length; i++) target[at + i] = source[from + i] as number;
     return;
   }
-  if (length <= LOOP_MAX) {
-    for (let i = 0; i < length; i++) target[at + i] = source[from + i] as number;
+  const { buffer } = target;
+  if (buffer === source.buffer) {
+    if (buffer !== whole.buffer) whole = new Uint8Array(buffer);
+    const start = source.byteOffset + from;
+    whole.copyWithin(target.byteOffset + at, start, start + length);
     return;
   }
   target.set(source.subarray(from, from + length), at);
