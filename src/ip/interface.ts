@@ -4,10 +4,9 @@
  *     device → handleFrame ┬ ARP        output4 → neighbour ┐
  *                          └ IP input             link form ┴→ transmitFrame → qdisc → drain → device
  */
-import { ANY4, Ip, isMulticast4 } from '../addr/ip.ts';
+import { Ip, isMulticast4 } from '../addr/ip.ts';
 import type { Mac } from '../addr/mac.ts';
 import { BROADCAST_MAC, ZERO_MAC } from '../addr/mac.ts';
-import { Prefix } from '../addr/prefix.ts';
 import { Drop } from '../base/drop.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
@@ -21,7 +20,7 @@ import { PacketFlag } from '../packet/packet.ts';
 import type { Pool } from '../packet/pool.ts';
 import type { Qdisc } from '../qdisc/qdisc.ts';
 import type { NextHop } from '../route/nexthop.ts';
-import { Route } from '../route/nexthop.ts';
+import { linkHop } from '../route/nexthop.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';
 import type { IgmpHost } from './igmp/host.ts';
@@ -212,15 +211,4 @@ export class Interface implements FrameReceiver, ArpPort, IgmpHost {
     view.setInt32(at + 8, own.lo);
     view.setUint16(at + 12, ethernet.EtherType.Ip4);
   }
-}
-
-/** A route that no table holds: to everybody on the link, or to every member of a group. */
-function linkHop(type: 'broadcast' | 'multicast', oif: number): NextHop {
-  const route = new Route(
-    { prefix: new Prefix(ANY4, 0), type, protocol: 'kernel' },
-    [{ oif }],
-    0,
-    () => false,
-  );
-  return route.nextHops[0] as NextHop;
 }
