@@ -34,6 +34,7 @@ export class LoopbackDevice implements NetDevice {
   readonly features: DeviceFeatures = FULL_OFFLOAD;
   readonly counters: DeviceCounters = deviceCounters();
   isUp = true;
+  readonly isStopped: boolean = false;
   receiver: FrameReceiver | null = null;
 
   readonly #drops: Drops;
@@ -84,7 +85,8 @@ export class LoopbackDevice implements NetDevice {
     }
     enterFromMemory(packet, this.medium);
     packet.flags |= PacketFlag.Loopback;
-    packet.device = this.index;
+    // A copy of what was sent to a group is taken for one that came in where the original went out (RFC 1112 §6.1).
+    if (packet.device === 0) packet.device = this.index;
     packet.receivedAt = now;
     this.counters.rxPackets++;
     this.counters.rxBytes += packet.length;

@@ -54,6 +54,10 @@ export abstract class Middleware implements NetDevice, FrameReceiver {
     this.inner.isUp = isUp;
   }
 
+  get isStopped(): boolean {
+    return this.inner.isStopped;
+  }
+
   receive(now: Instant, budget: number): number {
     return this.inner.receive(now, budget);
   }

@@ -83,6 +83,8 @@ export interface NetDevice {
   readonly counters: DeviceCounters;
   /** False: nothing goes in or out. */
   isUp: boolean;
+  /** What is transmitted now would be dropped for want of room: leave it queued, and ask again at `nextTimeout`. */
+  readonly isStopped: boolean;
   receiver: FrameReceiver | null;
 
   /** Hands at most `budget` waiting packets to the receiver; answers how many. */

@@ -73,6 +73,10 @@ export class Nic implements NetDevice {
     this.#queue = new Array<Packet>(options.queueMaxFrames ?? QUEUE_MAX_FRAMES);
   }
 
+  get isStopped(): boolean {
+    return this.#queued === this.#queue.length && this.#retryAt !== NEVER;
+  }
+
   receive(now: Instant, budget: number): number {
     let read = 0;
     let handed = 0;
@@ -94,10 +98,11 @@ export class Nic implements NetDevice {
   transmit(now: Instant, packet: Packet): Drop {
     const refusal = admit(this, packet);
     if (refusal !== Drop.None) return this.#dropOut(packet, refusal);
-    // While the link is known to be full a frame must not cost a system call to find that out again.
-    if (this.#queued === this.#queue.length && this.#retryAt === NEVER) this.flush(now);
     if (this.#queued === this.#queue.length) return this.#dropOut(packet, Drop.LinkQueueFull);
     this.#queue[this.#queued++] = packet;
+    // At once, so that whoever asks `isStopped` next knows; but while the link is known to be full, a frame must not
+    // cost a system call to find that out again.
+    if (this.#queued === this.#queue.length && this.#retryAt === NEVER) this.flush(now);
     return Drop.None;
   }
 

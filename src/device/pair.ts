@@ -56,6 +56,7 @@ export class PairEnd implements NetDevice {
   readonly features: DeviceFeatures;
   readonly counters: DeviceCounters = deviceCounters();
   isUp = true;
+  readonly isStopped: boolean = false;
   receiver: FrameReceiver | null = null;
   /** Null before the ends are joined, and once either is closed. */
   peer: PairEnd | null = null;

@@ -10,6 +10,7 @@ import { BROADCAST_MAC, ZERO_MAC } from '../addr/mac.ts';
 import { Drop } from '../base/drop.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
+import { earliest } from '../base/time.ts';
 import type { FrameReceiver, NetDevice } from '../device/net-device.ts';
 import { Arp } from '../neighbor/arp.ts';
 import type { ArpPort } from '../neighbor/port.ts';
@@ -143,13 +144,19 @@ export class Interface implements FrameReceiver, ArpPort, IgmpHost {
   /** From the queue to the device, until either is done. */
   drain(now: Instant): void {
     const { device, qdisc } = this;
-    if (qdisc.length === 0) {
-      device.flush(now);
-      return;
-    }
-    for (let packet = qdisc.dequeue(now); packet !== null; packet = qdisc.dequeue(now))
+    while (!device.isStopped) {
+      const packet = qdisc.dequeue(now);
+      if (packet === null) break;
       device.transmit(now, packet);
+    }
     device.flush(now);
+  }
+
+  /** When `drain` will have something to do. */
+  nextTimeout(): Instant {
+    const { device, qdisc } = this;
+    // What waits behind a stopped device waits for the device.
+    return device.isStopped ? device.nextTimeout() : earliest(device.nextTimeout(), qdisc.nextTimeout());
   }
 
   /** Drops what waits, and closes the device. */

@@ -167,6 +167,7 @@ export class SegmentPort implements NetDevice {
   readonly features: DeviceFeatures;
   readonly counters: DeviceCounters = deviceCounters();
   isUp = true;
+  readonly isStopped: boolean = false;
   receiver: FrameReceiver | null = null;
   /** Told that a frame waits where none did. */
   onArrival: (() => void) | null = null;

@@ -42,7 +42,7 @@ export function turn(parts: TurnParts, now: Instant): Instant {
     const iface = interfaces[i];
     if (iface === undefined) continue;
     iface.drain(now);
-    next = earliest(next, earliest(iface.device.nextTimeout(), iface.qdisc.nextTimeout()));
+    next = earliest(next, iface.nextTimeout());
   }
   for (let i = 0; i < watched.length; i++) timers.update(watched[i] as number);
   if (isMore) return now;
