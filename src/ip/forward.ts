@@ -92,10 +92,13 @@ export class Ip4Forward {
   #refuse(now: Instant, packet: Packet, hop: NextHop | null): void {
     const { counters, drops } = this.#shared;
     if (hop === null) {
-      counters.outNoRoutes++;
+      counters.inNoRoutes++;
       this.#icmp.sendError(now, packet, Unreachable, Code.Net, 0);
       drops.drop(packet, Drop.NoRoute);
-    } else if (hop.route.type === 'prohibit') {
+      return;
+    }
+    counters.inDiscards++;
+    if (hop.route.type === 'prohibit') {
       this.#icmp.sendError(now, packet, Unreachable, Code.AdminProhibited, 0);
       drops.drop(packet, Drop.RouteProhibit);
     } else if (hop.route.type === 'unreachable') {

@@ -76,7 +76,7 @@ export class Ip4Input {
       counters.inMcastPkts++;
       packet.flags |= PacketFlag.IpMulticast;
       if (iface.isMember(dst)) this.#delivery.handlePacket(now, packet);
-      else drops.drop(packet, Drop.Ip4MulticastNotMember);
+      else this.#refuse(packet, Drop.Ip4MulticastNotMember);
       return;
     }
     if (dst === LIMITED_BROADCAST) {
@@ -94,7 +94,7 @@ export class Ip4Input {
     // answering it would have every host on the link do the same.
     const isGroupFrame = (packet.flags & (PacketFlag.LinkBroadcast | PacketFlag.LinkMulticast)) !== 0;
     if (isGroupFrame) {
-      drops.drop(packet, Drop.Ip4BroadcastUnicastFrame);
+      this.#refuse(packet, Drop.Ip4BroadcastUnicastFrame);
       return;
     }
     if (!this.#isSourceValid(packet, iface)) {
@@ -107,6 +107,11 @@ export class Ip4Input {
       return;
     }
     this.#forward.handlePacket(now, packet, iface, hop, this.#key);
+  }
+
+  #refuse(packet: Packet, reason: Drop): void {
+    this.#shared.counters.inDiscards++;
+    this.#shared.drops.drop(packet, reason);
   }
 
   #deliverBroadcast(now: Instant, packet: Packet): void {
@@ -148,7 +153,7 @@ export class Ip4Input {
     }
     // RFC 7126 §4.3, §4.4: source routes go round every filter on the way, and are dropped by default.
     if (options4.hasSourceRoute(view, l3, l4)) {
-      drops.drop(packet, Drop.Ip4SourceRoute);
+      this.#refuse(packet, Drop.Ip4SourceRoute);
       return false;
     }
     return true;

@@ -149,7 +149,7 @@ t.test('no route: net unreachable (RFC 1812 §5.2.7.1)', (t) => {
   const net = routed();
   arrive(net, { dst: '192.0.2.1' });
   t.equal(dropped(net.router, Drop.NoRoute), 1);
-  t.equal(net.router.stack.ip.counters.outNoRoutes, 1);
+  t.equal(net.router.stack.ip.counters.inNoRoutes, 1);
   expectPacket(t, net.seen.last('a/eth0', 'in'), ip({ src: ROUTER_LEFT }), icmp({ type: 3, code: 0 }));
   net.end(t);
   t.end();
