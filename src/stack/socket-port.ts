@@ -149,29 +149,28 @@ export class SocketPort implements SocketHost {
     packet.head = packet.l3;
     packet.device = 0;
     packet.mark = options.mark;
-    const length = packet.tail - packet.l3;
-    if (length > DATAGRAM_MAX) return 'EMSGSIZE';
-    const deviceMtu = this.#output.mtuOf(route);
-    const mtu = options.pathMtu === PathMtu.Probe ? deviceMtu : this.#pathMtu(route, dst);
+    if (packet.tail - packet.l3 > DATAGRAM_MAX) return 'EMSGSIZE';
+    const mtu = options.pathMtu === PathMtu.Probe ? this.#output.mtuOf(route) : this.#pathMtu(route, dst);
     const fits = pieceLength(packet) <= mtu;
     if (!fits && options.pathMtu >= PathMtu.Do) return 'EMSGSIZE';
-    const isDf = fits && options.pathMtu !== PathMtu.Dont;
-    const isGroup = isMulticast4(dst);
-    const ttl = isGroup
-      ? options.multicastTtl
-      : options.ttl === 0
-        ? this.#shared.options.ipDefaultTtl
-        : options.ttl;
-    if (isGroup && !options.multicastLoop) packet.flags |= PacketFlag.NoLoop;
-    const { view, l3 } = packet;
-    const id = isDf ? ATOMIC_ID : this.#ids.next(src, dst, flow.protocol);
-    ipv4.write(view, l3, length, options.tos, id, isDf ? ipv4.Flag.Df : 0, ttl, flow.protocol, src, dst);
-    if ((packet.flags & PacketFlag.ChecksumPartial) !== 0) {
-      const covered = packet.tail - packet.csumStart;
-      view.setUint16(packet.csumStart + packet.csumOffset, fold(pseudo4(src, dst, flow.protocol, covered)));
-    }
+    this.#writeHeader(packet, flow, options, fits && options.pathMtu !== PathMtu.Dont);
     this.#outbox.push(packet, route, mtu);
     return null;
+  }
+
+  #writeHeader(packet: Packet, flow: FlowKey, options: SendOptions, isDf: boolean): void {
+    const { view, l3, tail } = packet;
+    const { srcD: src, dstD: dst, protocol } = flow;
+    let ttl = options.ttl === 0 ? this.#shared.options.ipDefaultTtl : options.ttl;
+    if (isMulticast4(dst)) {
+      ttl = options.multicastTtl;
+      if (!options.multicastLoop) packet.flags |= PacketFlag.NoLoop;
+    }
+    const id = isDf ? ATOMIC_ID : this.#ids.next(src, dst, protocol);
+    ipv4.write(view, l3, tail - l3, options.tos, id, isDf ? ipv4.Flag.Df : 0, ttl, protocol, src, dst);
+    if ((packet.flags & PacketFlag.ChecksumPartial) === 0) return;
+    const pseudo = pseudo4(src, dst, protocol, tail - packet.csumStart);
+    view.setUint16(packet.csumStart + packet.csumOffset, fold(pseudo));
   }
 
   /** raw(7), `IP_HDRINCL`: the header is the sender's; only what must be right is filled in. */
