@@ -195,13 +195,13 @@ function checkState(check: Check): void {
 }
 
 function checkOffload(check: Check): void {
-  check('a partial checksum is left to who takes it, and completed by who does not', (t, bench) => {
+  check('a partial checksum is completed, or left to who takes it', (t, bench) => {
     const { device, pool } = bench;
     t.equal(send(bench, partialFrame(pool, device.medium, LENGTH)), Drop.None);
     const [packet] = bench.takeSent(NOW);
     if (packet === undefined) throw new Error('the frame was sent');
     const isPartial = (packet.flags & PacketFlag.ChecksumPartial) !== 0;
-    t.equal(isPartial, device.features.checksum);
+    t.ok(!isPartial || device.features.checksum);
     t.equal(isIntact(packet, device.medium), !isPartial);
     packet.release();
   });

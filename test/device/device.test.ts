@@ -215,6 +215,29 @@ t.test('nic', (t) => {
     t.end();
   });
 
+  t.test('ordinary frames leave with whole checksums, larger ones leave it to a link that can', (t) => {
+    const pool = new Pool(8);
+    const driver = new FakeDriver(FULL_OFFLOAD);
+    const nic = new Nic(driver, pool, new Drops());
+    nic.mtu = 9_000;
+    const isWhole: boolean[] = [];
+    driver.onWrite = (packet) => {
+      const isPartial = (packet.flags & PacketFlag.ChecksumPartial) !== 0;
+      t.equal(isIntact(packet, 'ethernet'), !isPartial);
+      isWhole.push(!isPartial);
+    };
+    for (const length of [60, 1_514, 1_536, 1_537, 9_000])
+      nic.transmit(NOW, partialFrame(pool, 'ethernet', length));
+    nic.flush(NOW);
+    t.same(isWhole, [true, true, true, false, false]);
+    driver.onWrite = (packet) => t.ok(packet.flags & PacketFlag.ChecksumPartial, 'a super-segment');
+    nic.transmit(NOW, superSegment(pool, 'ethernet', 100, 2));
+    nic.flush(NOW);
+    t.equal(driver.writes, 2);
+    t.equal(pool.available, 8);
+    t.end();
+  });
+
   t.test('an 802.1Q tag does not count against the MTU', (t) => {
     const { nic, pool, drops } = nicSetUp();
     const tagged = udpFrame(pool, 'ethernet', 1_518);
