@@ -11,7 +11,8 @@ import { Drop } from '../../base/drop.ts';
 import type { Rng } from '../../base/rng.ts';
 import type { Instant } from '../../base/time.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { PacketFlag } from '../../packet/packet.ts';
+import { GsoType, PacketFlag } from '../../packet/packet.ts';
+import { checksum } from '../../wire/checksum.ts';
 import * as icmp4 from '../../wire/icmp4.ts';
 import * as ipv4 from '../../wire/ipv4.ts';
 import type { IpId } from '../ip-id.ts';
@@ -91,6 +92,7 @@ export class IcmpErrors {
     const quoteAt = icmp4.write(packet.view, packet.l4, type, code, word);
     packet.tail = quoteAt + quoted;
     copyBytes(packet.bytes, quoteAt, offender.bytes, l3, quoted);
+    completeQuote(packet, quoteAt, offender);
     icmp4.fillChecksum(packet.view, packet.l4, packet.tail);
     countOut(this.#counters, type);
     this.#host.send(now, packet);
@@ -123,6 +125,19 @@ export class IcmpErrors {
     this.#host.drops.count(Drop.IcmpRateLimited);
     return false;
   }
+}
+
+/**
+ * A checksum that the offender's sender left to its device (VIRTIO 1.3 §5.1.6.4) is completed in the quote at `at`,
+ * so that it is the one which was on a wire. Of a super-segment no such datagram ever was.
+ */
+function completeQuote(packet: Packet, at: number, offender: Packet): void {
+  const { csumOffset, csumStart, flags, gsoType, l3, tail, view } = offender;
+  if ((flags & PacketFlag.ChecksumPartial) === 0 || gsoType !== GsoType.None) return;
+  const field = at + csumStart - l3 + csumOffset;
+  if (csumStart < l3 || csumStart > tail || field + 2 > packet.tail) return;
+  const result = checksum(view, csumStart, tail - csumStart);
+  packet.view.setUint16(field, result === 0 ? 0xffff : result);
 }
 
 /** RFC 1122 §3.2.2: a source that «defines a single host»; not 0/8, a group, or class E with the broadcast address. */

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { after, ms, sec } from '../../../src/base/time.ts';
-import { PacketFlag } from '../../../src/packet/packet.ts';
+import { GsoType, PacketFlag } from '../../../src/packet/packet.ts';
+import { checksum } from '../../../src/wire/checksum.ts';
 import * as icmp4 from '../../../src/wire/icmp4.ts';
 import * as ipv4 from '../../../src/wire/ipv4.ts';
 import { type Ip4Fields, ip, isHeaderRight, isSumRight, pattern } from '../fixture.ts';
@@ -46,6 +47,37 @@ t.test('errors that are sent (RFC 1812 §4.3.2)', (t) => {
     t.equal(second.tail - second.l4 - 8, 23);
     for (const packet of [error, second, long, short]) packet.release();
     lab.expectWhole(t);
+    t.end();
+  });
+
+  t.test('complete in the quote what the sender left to its device, and only there', (t) => {
+    for (const [name, data, gsoType, csumOffset, isCompleted] of [
+      ['a whole one', pattern(60), GsoType.None, 6, true],
+      ['one that is cut off in the quote', pattern(1_401), GsoType.None, 6, true],
+      ['a super-segment', pattern(60), GsoType.Udp, 6, false],
+      ['a field that is not quoted', pattern(1_400), GsoType.None, 600, false],
+      ['a field that is not in the datagram', pattern(60), GsoType.None, 60_000, false],
+    ] as const) {
+      const lab = new IcmpLab();
+      const offender = lab.datagram({ data });
+      const { l3, l4, tail, view } = offender;
+      offender.flags |= PacketFlag.ChecksumPartial;
+      offender.gsoType = gsoType;
+      offender.csumStart = l4;
+      offender.csumOffset = csumOffset;
+      const came = offender.bytes.slice(l3, tail);
+      lab.icmp.sendError(lab.now, offender, Type.Unreachable, UnreachableCode.Port, 0);
+      const error = lab.sentOne();
+      const quoteAt = error.l4 + 8;
+      const expected = came.slice(0, error.tail - quoteAt);
+      if (isCompleted) new DataView(expected.buffer).setUint16(26, checksum(view, l4, tail - l4));
+      t.strictSame(error.bytes.slice(quoteAt, error.tail), expected, name);
+      t.strictSame(offender.bytes.slice(l3, tail), came, 'the offender itself is only peeked at');
+      t.ok(isSumRight(error, error.l4, 0));
+      error.release();
+      offender.release();
+      lab.expectWhole(t);
+    }
     t.end();
   });
 
