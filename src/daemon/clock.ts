@@ -22,3 +22,8 @@ export function wallClockMs(now: Instant): number {
 export function systemRng(): Rng {
   return rng(randomFillSync(new Int32Array(4)));
 }
+
+/** Wall-clock time of the instant 0, in microseconds since 1970. */
+export function epochUs(): number {
+  return Date.now() * 1_000 - monotonicClock();
+}

@@ -3,8 +3,9 @@
  *
  *     link → nic → monitor → stack ← services, control
  */
-import { Prefix } from '../addr/prefix.ts';
 import { ANY4 } from '../addr/ip.ts';
+import { Prefix } from '../addr/prefix.ts';
+import type { CaptureReport } from '../control/report.ts';
 import type { UpConfig } from '../control/up-config.ts';
 import { Monitor } from '../device/monitor.ts';
 import { Nic } from '../device/nic.ts';
@@ -14,10 +15,12 @@ import { errnoName } from '../link/errno-text.ts';
 import { LinkFailure } from '../link/failure.ts';
 import type { TunTap } from '../link/tun-tap.ts';
 import { Stack } from '../stack/stack.ts';
+import { CaptureFile } from './capture-file.ts';
 import type { Clock } from './clock.ts';
 import { monotonicClock, systemRng, wallClockMs } from './clock.ts';
 import { openLink } from './link.ts';
 import { Loop } from './loop.ts';
+import { FrameTee } from './stream/frame-tee.ts';
 
 export class Instance {
   readonly config: UpConfig;
@@ -25,11 +28,15 @@ export class Instance {
   readonly stack: Stack;
   readonly loop: Loop;
   readonly link: TunTap;
-  readonly monitor: Monitor;
+  readonly nic: Nic;
+  /** Where captures are added. */
+  readonly tee: FrameTee;
   readonly iface: Interface;
   readonly inetd: Inetd | null;
   /** Told, once, when the device is lost. */
   onLinkLost: ((reason: string) => void) | null = null;
+  onCaptureLost: ((reason: string) => void) | null = null;
+  #capture: CaptureFile | null = null;
   #isOpen = true;
 
   private constructor(config: UpConfig, clock: Clock, stack: Stack, link: TunTap) {
@@ -38,8 +45,10 @@ export class Instance {
     this.stack = stack;
     this.link = link;
     this.loop = new Loop(stack, clock);
-    this.monitor = new Monitor(new Nic(link, stack.pool, stack.drops), stack.drops);
-    const iface = stack.addDevice(clock(), this.monitor);
+    this.nic = new Nic(link, stack.pool, stack.drops);
+    const monitor = new Monitor(this.nic, stack.drops);
+    this.tee = new FrameTee(monitor);
+    const iface = stack.addDevice(clock(), monitor);
     if (typeof iface === 'string') throw new Error(`a new stack takes its first device: ${iface}`);
     this.iface = iface;
     this.inetd = config.services ? new Inetd(stack.sockets, wallClockMs) : null;
@@ -65,16 +74,42 @@ export class Instance {
     return null;
   }
 
+  captures(): CaptureReport[] {
+    return this.#capture === null ? [] : [this.#capture.report()];
+  }
+
   /** Gives everything back: sockets, packets, the device. */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.loop.stop();
     this.inetd?.close();
-    this.stack.close(this.clock());
+    const now = this.clock();
+    this.stack.close(now);
+    this.#capture?.close(now);
   }
 
+  /** The capture comes first, so that it has the announcement of the addresses. */
   #configure(): LinkFailure | null {
+    return this.#openCapture() ?? this.#addAddresses() ?? this.#startServices();
+  }
+
+  #openCapture(): LinkFailure | null {
+    const { capture: path } = this.config;
+    if (path === null) return null;
+    try {
+      this.#capture = new CaptureFile(path, this.nic);
+    } catch (error) {
+      const { code = 'EIO', message } = error as NodeJS.ErrnoException;
+      return new LinkFailure(code, `${path}: the capture cannot be written there: ${message}.`);
+    }
+    this.#capture.onFailure = ({ message }): void => this.onCaptureLost?.(`${path}: ${message}`);
+    this.tee.add(this.#capture.writer);
+    this.loop.add(this.#capture);
+    return null;
+  }
+
+  #addAddresses(): LinkFailure | null {
     const { addresses, gateway, probe } = this.config;
     const now = this.clock();
     for (const address of addresses) {
@@ -91,6 +126,10 @@ export class Instance {
       });
       if (errno !== null) return new LinkFailure(errno, `${gateway}: this cannot be the gateway.`);
     }
+    return null;
+  }
+
+  #startServices(): LinkFailure | null {
     const errno = this.inetd?.start() ?? null;
     return errno === null ? null : new LinkFailure(errno, 'the services cannot have their ports.');
   }
