@@ -21,7 +21,12 @@ export interface Exchange {
   readonly untilClosed: boolean;
 }
 
-export async function exchange(name: string, command: string, args: RawArgs, options: Exchange): Promise<void> {
+export async function exchange(
+  name: string,
+  command: string,
+  args: RawArgs,
+  options: Exchange,
+): Promise<void> {
   const socket = await connectTo(name);
   const session = new ClientSession(command, args);
   const cancel = (): void => void socket.write(session.cancellation);
@@ -63,7 +68,9 @@ async function connectTo(name: string): Promise<Socket> {
       throw new NoDaemon(`the instance ${name} is another user's; ask it with sudo (${path})`);
   }
   const start = name === 'tapstack0' ? 'sudo tapstack up' : `sudo tapstack up --name ${name}`;
-  throw new NoDaemon(`no instance named ${name} is running (nobody answers at ${own}); start one with \`${start}\``);
+  throw new NoDaemon(
+    `no instance named ${name} is running (nobody answers at ${own}); start one with \`${start}\``,
+  );
 }
 
 function tryConnect(path: string): Promise<Socket | string> {

@@ -7,14 +7,14 @@ import process from 'node:process';
 import { CommanderError } from 'commander';
 import type { ClientEvent } from '../control/client.ts';
 import type { Command } from '../control/command.ts';
-import { ConfigError, quote } from '../control/schema.ts';
+import { readArgs } from '../control/command.ts';
 import { COMMANDS } from '../control/commands/list.ts';
 import { DEFAULT_NAME } from '../control/commands/up.ts';
 import { completionScript } from '../control/completion.ts';
-import { readArgs } from '../control/command.ts';
+import { ConfigError, quote } from '../control/schema.ts';
+import { instanceName } from '../control/types.ts';
 import { describeError } from '../control/usage.ts';
 import { parseWords } from '../control/words.ts';
-import { instanceName } from '../control/types.ts';
 import { exchange, NoDaemon } from './connection.ts';
 import { expandNames } from './names.ts';
 import { Output, writeTo } from './output.ts';
@@ -95,7 +95,8 @@ async function ask({ command, args, common }: Invocation, name: string): Promise
     if (interruption.signal.aborted) process.exit(130);
     interruption.abort();
   };
-  if (command.kind === 'stream') for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  if (command.kind === 'stream')
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
   let failure: string | null = null;
   const onEvent = async (event: ClientEvent): Promise<void> => {
     if (event.kind === 'result') await output.result(event.value);

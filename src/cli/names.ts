@@ -7,10 +7,12 @@ import { actionOf, objectOf } from '../control/usage.ts';
 
 /** Options that may stand before the command, and take a value. */
 const WITH_VALUE = ['--name'];
+/** Options of `ip` that stand in front of its commands. */
+const MOVABLE = ['-s', '--statistics', '-b', '-br', '--brief'];
 
 /** `args` with the first word, and the action behind it, written out. What is not known is left for the parser. */
 export function expandNames(commands: readonly Command[], args: readonly string[]): string[] {
-  const expanded = [...args];
+  const expanded = moveForward(args);
   const first = nextWord(expanded, 0);
   const object = first < 0 ? null : findObject(commands, expanded[first] as string);
   if (object === null) return expanded;
@@ -21,6 +23,15 @@ export function expandNames(commands: readonly Command[], args: readonly string[
   const action = findAction(own, expanded[second] as string);
   if (action !== null) expanded[second] = action;
   return expanded;
+}
+
+/** `ip -s link` is `link -s`: what belongs to the command may stand in front of it. */
+function moveForward(args: readonly string[]): string[] {
+  const first = nextWord(args, 0);
+  if (first < 0) return [...args];
+  const front = args.slice(0, first).filter((arg) => !MOVABLE.includes(arg));
+  const moved = args.slice(0, first).filter((arg) => MOVABLE.includes(arg));
+  return [...front, ...args.slice(first), ...moved.map((arg) => (arg === '-br' ? '-b' : arg))];
 }
 
 function nextWord(args: readonly string[], from: number): number {
@@ -48,7 +59,8 @@ function findAction(commands: readonly Command[], text: string): string | null {
   const shown = commands.find(({ isDefault }) => isDefault);
   const isKeyword = Object.values(shown?.params ?? {}).some(
     ({ syntax, type }) =>
-      syntax.keywords?.includes(text) === true || (syntax.isBare === true && type.choices?.includes(text) === true),
+      syntax.keywords?.includes(text) === true ||
+      (syntax.isBare === true && type.choices?.includes(text) === true),
   );
   if (isKeyword) return null;
   const begun = commands.find((command) => actionOf(command).startsWith(text));

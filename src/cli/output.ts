@@ -39,7 +39,9 @@ export class Output {
 
   async result(result: unknown): Promise<void> {
     if (this.#command.kind !== 'query') return;
-    await this.#print(result, () => (this.#command.kind === 'query' ? this.#command.render(result, this.#options) : ''));
+    await this.#print(result, () =>
+      this.#command.kind === 'query' ? this.#command.render(result, this.#options) : '',
+    );
   }
 
   async item(item: unknown): Promise<void> {
@@ -49,7 +51,9 @@ export class Output {
       if (this.#fileError === null) await writeTo(this.#file, Buffer.from(item.chunk, 'base64'));
       return;
     }
-    await this.#print(item, () => (this.#command.kind === 'stream' ? this.#command.render(item, this.#options) : ''));
+    await this.#print(item, () =>
+      this.#command.kind === 'stream' ? this.#command.render(item, this.#options) : '',
+    );
   }
 
   async end(end: unknown): Promise<void> {

@@ -47,7 +47,10 @@ export function buildProgram(
     const object = objectOf(command);
     let parent = objects.get(object);
     if (parent === undefined) {
-      parent = setUp(program.command(object)).description(OBJECTS[object] ?? '').usage('[ACTION] …').helpCommand(false);
+      parent = setUp(program.command(object))
+        .description(OBJECTS[object] ?? '')
+        .usage('[ACTION] …')
+        .helpCommand(false);
       addCommonOptions(parent);
       objects.set(object, parent);
     }
@@ -65,7 +68,12 @@ function addCommand(
   const own = setUp(parent.command(name, { isDefault: command.isDefault }))
     .summary(command.summary)
     .description(describe(command))
-    .usage(usage(command).split(' ').slice(command.name.split(' ').length + 1).join(' '))
+    .usage(
+      usage(command)
+        .split(' ')
+        .slice(command.name.split(' ').length + 1)
+        .join(' '),
+    )
     .argument('[words...]')
     .aliases([...command.aliases]);
   for (const param of Object.values(command.params)) if (isOption(param)) addOption(own, param);
@@ -87,7 +95,10 @@ function addCommand(
 function addOption(program: Program, param: Param): void {
   const flags = optionFlags(param);
   if (param.need === 'repeated') {
-    program.option(flags, param.summary, (value: string, list: string[] | undefined) => [...(list ?? []), value]);
+    program.option(flags, param.summary, (value: string, list: string[] | undefined) => [
+      ...(list ?? []),
+      value,
+    ]);
   } else {
     program.option(flags, param.summary);
   }
@@ -102,14 +113,16 @@ function optionFlags(param: Param): string {
 function optionValue(program: Program, param: Param): unknown {
   const long = (param.syntax.options ?? []).at(-1) as string;
   const isNegative = long.startsWith('--no-');
-  const name = long.replace(/^--no-|^-+/, '').replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const name = long
+    .replace(/^--no-|^-+/, '')
+    .replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   const value: unknown = program.getOptionValue(name);
   if (!isNegative) return value;
   return value === false ? true : undefined;
 }
 
 function addCommonOptions(program: Program): void {
-  program.option('--json', 'answer in JSON, in the shape of `ip -j`');
+  program.option('-j, --json', 'answer in JSON, in the shape of `ip -j`');
   program.option('--name <NAME>', 'the instance, where several run; tapstack0, if not given');
 }
 
@@ -164,6 +177,6 @@ function title(text: string): string {
 
 /** Commander takes the colours out again where the output is no terminal. */
 function styled(style: 'bold' | 'cyan', text: string): string {
-  const isWanted = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  const isWanted = process.stdout.isTTY && process.env.NO_COLOR === undefined;
   return isWanted ? styleText(style, text) : text;
 }

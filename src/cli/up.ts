@@ -61,7 +61,9 @@ async function startDetached(
   config: UpConfig,
   version: string,
 ): ReturnType<BackgroundModule['startInBackground']> {
-  const background = (await import(new URL('../daemon/background.js', import.meta.url).href)) as BackgroundModule;
+  const background = (await import(
+    new URL('../daemon/background.js', import.meta.url).href
+  )) as BackgroundModule;
   const { detach: _, ...rest } = raw;
   return background.startInBackground(rest, config, version);
 }

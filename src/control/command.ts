@@ -58,7 +58,11 @@ export function word<T>(type: Type<T>, summary: string, ...keywords: string[]): 
   return { type, need: 'required', summary, syntax: { isWord: true, keywords } };
 }
 
-export function keyword<T>(keywords: string | readonly string[], type: Type<T>, summary: string): Param<T, 'optional'> {
+export function keyword<T>(
+  keywords: string | readonly string[],
+  type: Type<T>,
+  summary: string,
+): Param<T, 'optional'> {
   return { type, need: 'optional', summary, syntax: { keywords: [keywords].flat() } };
 }
 

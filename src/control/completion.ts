@@ -12,7 +12,12 @@ const COMMON_OPTIONS = ['--help', '--json', '--name'];
 
 export function completionScript(commands: readonly Command[], shell: 'bash' | 'zsh'): string {
   const objects = [...new Set(commands.map(objectOf))];
-  const cases = objects.flatMap((object) => casesOf(object, commands.filter((one) => objectOf(one) === object)));
+  const cases = objects.flatMap((object) =>
+    casesOf(
+      object,
+      commands.filter((one) => objectOf(one) === object),
+    ),
+  );
   const values = [...valuesByKeyword(commands)].map(
     ([keyword, words]) => `    ${keyword}) words='${words.join(' ')}' ;;`,
   );
@@ -24,7 +29,7 @@ export function completionScript(commands: readonly Command[], shell: 'bash' | '
     '  local words=',
     '  case "$previous" in',
     ...values,
-    "    -w | --write | --capture) COMPREPLY=($(compgen -f -- \"$word\")); return ;;",
+    '    -w | --write | --capture) COMPREPLY=($(compgen -f -- "$word")); return ;;',
     '  esac',
     '  if [ -z "$words" ]; then',
     '    local object= action= at',
@@ -53,7 +58,9 @@ function casesOf(object: string, commands: readonly Command[]): string[] {
   const actions = commands.filter((command) => actionOf(command) !== '');
   for (const command of actions) {
     const names = [actionOf(command), ...command.aliases].map((name) => `'${object} ${name}'`);
-    lines.push(`      ${names.join(' | ')}) words='${[...wordsOf(command.params), ...COMMON_OPTIONS].join(' ')}' ;;`);
+    lines.push(
+      `      ${names.join(' | ')}) words='${[...wordsOf(command.params), ...COMMON_OPTIONS].join(' ')}' ;;`,
+    );
   }
   const alone = commands.find((command) => command.isDefault || actionOf(command) === '');
   const following = [

@@ -35,14 +35,19 @@ export function referencePage(commands: readonly Command[]): string {
 function section(command: Command): string {
   const lines: string[] = [];
   if (actionOf(command) !== '') lines.push(`### ${command.name}`, '');
-  lines.push(`${sentence(command.summary)}${command.isDefault ? ' Meant when no other action is named.' : ''}`, '');
+  lines.push(
+    `${sentence(command.summary)}${command.isDefault ? ' Meant when no other action is named.' : ''}`,
+    '',
+  );
   if (command.details !== '') lines.push(command.details, '');
   lines.push('```', usage(command), '```', '');
-  if (command.aliases.length > 0) lines.push(`Also: ${command.aliases.map((name) => `\`${name}\``).join(', ')}.`, '');
+  if (command.aliases.length > 0)
+    lines.push(`Also: ${command.aliases.map((name) => `\`${name}\``).join(', ')}.`, '');
   const params = Object.values(command.params);
   if (params.length > 0) {
     lines.push('| parameter | |', '|---|---|');
-    for (const param of [...params.filter((one) => !isOption(one)), ...params.filter(isOption)]) lines.push(row(param));
+    for (const param of [...params.filter((one) => !isOption(one)), ...params.filter(isOption)])
+      lines.push(row(param));
     lines.push('');
   }
   if (command.examples.length > 0) lines.push('```', ...command.examples, '```', '');

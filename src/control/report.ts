@@ -186,7 +186,12 @@ export interface PingEnd {
   readonly errors: number;
   readonly damaged: number;
   readonly timeMs: number;
-  readonly rttMs: { readonly min: number; readonly avg: number; readonly max: number; readonly mdev: number } | null;
+  readonly rttMs: {
+    readonly min: number;
+    readonly avg: number;
+    readonly max: number;
+    readonly mdev: number;
+  } | null;
   /** How many replies would have been enough to be called a success. */
   readonly wanted: number;
 }

@@ -11,7 +11,7 @@ import type { Command } from './command.ts';
 import type { ControlHost, ResultStream } from './host.ts';
 import { Refusal } from './host.ts';
 import type { Hello, Response } from './protocol.ts';
-import { formatLine, LineReader, readRequest, REQUEST_MAX_CHARS } from './protocol.ts';
+import { formatLine, LineReader, REQUEST_MAX_CHARS, readRequest } from './protocol.ts';
 import { ConfigError } from './schema.ts';
 
 /** Streams that one client may have at a time. */

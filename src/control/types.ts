@@ -103,14 +103,16 @@ export const tableOrAll: Type<number> = textType(
   'is no routing table: local, main, default, all, or a number from 1',
 );
 
+function isU32(text: string): boolean {
+  return /^(?:\d{1,10}|0x[0-9a-f]{1,8})$/i.test(text) && Number(text) <= 0xffff_ffff;
+}
+
 /** `1`, `0x1`, or with the bits that count: `0x1/0xff`. */
 export const mark: Type<{ readonly mark: number; readonly mask: number | null }> = textType(
   'MARK[/MASK]',
   (text) => {
     const [value = '', mask, ...rest] = text.split('/');
-    const isNumber = (part: string): boolean =>
-      /^(?:\d{1,10}|0x[0-9a-f]{1,8})$/i.test(part) && Number(part) <= 0xffff_ffff;
-    if (rest.length > 0 || !isNumber(value) || (mask !== undefined && !isNumber(mask))) return null;
+    if (rest.length > 0 || !isU32(value) || (mask !== undefined && !isU32(mask))) return null;
     return { mark: Number(value) | 0, mask: mask === undefined ? null : Number(mask) | 0 };
   },
   'is no mark: a number of 32 bits, perhaps with a mask, such as 0x1/0xff',

@@ -45,10 +45,14 @@ export function startInBackground(raw: RawArgs, config: UpConfig, version: strin
   }
   stdio.push('ipc');
   const job: Job = { raw, version };
-  const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), JSON.stringify(job)], {
-    detached: true,
-    stdio,
-  });
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(import.meta.url), JSON.stringify(job)],
+    {
+      detached: true,
+      stdio,
+    },
+  );
   return new Promise((resolve, reject) => {
     let isAnswered = false;
     child.once('message', (message: Message) => {
@@ -60,14 +64,15 @@ export function startInBackground(raw: RawArgs, config: UpConfig, version: strin
     });
     child.once('error', reject);
     child.once('exit', (code, signal) => {
-      if (!isAnswered) reject(new DaemonError(`the daemon ended before it was ready (${signal ?? `code ${code}`})`));
+      if (!isAnswered)
+        reject(new DaemonError(`the daemon ended before it was ready (${signal ?? `code ${code}`})`));
     });
   });
 }
 
 /** Whether somebody wants the messages in a file or a pipe of theirs. */
 function isLedElsewhere(): boolean {
-  return process.stderr.isTTY !== true && !fstatSync(STDERR).isCharacterDevice();
+  return !process.stderr.isTTY && !fstatSync(STDERR).isCharacterDevice();
 }
 
 function openLog(config: UpConfig): number {

@@ -52,7 +52,8 @@ export class CaptureFile implements Task {
   handleTurn(now: Instant): void {
     const { pendingBytes } = this.writer;
     if (this.#isClosed || pendingBytes === 0) return;
-    if (this.#flushAt === NEVER || (this.#isWriting && now >= this.#flushAt)) this.#flushAt = after(now, DELAY_MAX);
+    if (this.#flushAt === NEVER || (this.#isWriting && now >= this.#flushAt))
+      this.#flushAt = after(now, DELAY_MAX);
     if (this.#isWriting || (pendingBytes < CHUNK_MIN_BYTES && now < this.#flushAt)) return;
     this.#flushAt = NEVER;
     const chunk = this.writer.pollChunk();

@@ -42,11 +42,11 @@ import type {
   TraceEnd,
   TraceItem,
 } from '../control/report.ts';
+import { errnoName } from '../link/errno-text.ts';
 import type { FrameSink } from '../observe/frame-sink.ts';
 import { metricsOf } from './host/counters.ts';
 import * as linksOf from './host/links.ts';
 import * as neighborsOf from './host/neighbors.ts';
-import { errnoName } from '../link/errno-text.ts';
 import { findInterface, refuse } from './host/refuse.ts';
 import * as routesOf from './host/routes.ts';
 import type { Instance } from './instance.ts';
@@ -209,7 +209,8 @@ export class StackHost implements ControlHost {
     const { iface, nic, tee } = this.#instance;
     const asked = findInterface(this.#stack, request.dev);
     if (asked instanceof Refusal) return asked;
-    if (asked !== iface) return new Refusal('EOPNOTSUPP', `${asked.name}: only ${iface.name} can be captured`);
+    if (asked !== iface)
+      return new Refusal('EOPNOTSUPP', `${asked.name}: only ${iface.name} can be captured`);
     const onClose = (sink: FrameSink): void => tee.remove(sink);
     const capture =
       request.format === 'text'
@@ -233,7 +234,10 @@ export class StackHost implements ControlHost {
   }
 }
 
-function refuseProbe(errno: string, { source, destination }: { source: Ip | undefined; destination: Ip }): Refusal {
+function refuseProbe(
+  errno: string,
+  { source, destination }: { source: Ip | undefined; destination: Ip },
+): Refusal {
   const isSource = errno === 'EADDRNOTAVAIL' && source !== undefined;
   return refuse(errno, formatIp(isSource ? source : destination), {
     EACCES: 'it is a broadcast address, or a route prohibits it',

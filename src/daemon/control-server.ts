@@ -103,7 +103,12 @@ export class ControlServer implements Task {
 
   #accept(socket: Socket): void {
     if (this.#clients.size >= CLIENTS_MAX) {
-      socket.end(formatLine({ id: -1, error: { code: 'EMFILE', text: `${CLIENTS_MAX} clients are connected already` } }));
+      socket.end(
+        formatLine({
+          id: -1,
+          error: { code: 'EMFILE', text: `${CLIENTS_MAX} clients are connected already` },
+        }),
+      );
       return;
     }
     const { commands, hello, clock, wake } = this.#options;

@@ -9,7 +9,7 @@ import type { LogLevel } from '../control/up-config.ts';
 
 const STDERR = 2;
 
-export function createLog(level: LogLevel, isTerminal: boolean = process.stderr.isTTY === true): Logger {
+export function createLog(level: LogLevel, isTerminal: boolean = process.stderr.isTTY): Logger {
   const destination = isTerminal ? prettyDestination() : pino.destination({ dest: STDERR, sync: true });
   // Whoever read along has gone: no reason for the stack to go too.
   destination.on('error', () => undefined);

@@ -39,7 +39,10 @@ const add: QueryCommand = query({
   summary: 'give the stack an address',
   details: 'It is used at once and announced to the link; the network that it is on becomes a route.',
   examples: ['tapstack addr add 10.77.0.3/24 dev tapstack0'],
-  params: { address: word(interfaceAddress, 'the address and the length of its network', 'local'), ...target },
+  params: {
+    address: word(interfaceAddress, 'the address and the length of its network', 'local'),
+    ...target,
+  },
   run: (now, host, { address, dev }) => host.addAddress(now, dev, address),
 });
 

@@ -12,7 +12,8 @@ const shell: Type<Shell> = choice('SHELL', ['bash', 'zsh']);
 export const completion: LocalCommand = local({
   name: 'completion',
   summary: 'print a script that completes command lines in a shell',
-  details: 'For bash: `source <(tapstack completion bash)` in ~/.bashrc. For zsh: the same with zsh, in ~/.zshrc.',
+  details:
+    'For bash: `source <(tapstack completion bash)` in ~/.bashrc. For zsh: the same with zsh, in ~/.zshrc.',
   examples: ['source <(tapstack completion bash)'],
   params: { shell: word(shell, 'bash or zsh') },
 });

@@ -44,7 +44,12 @@ export function formatStatus(status: StatusReport): string {
         .map(({ name, port, received, answered }) => `${name} ${port} (${received} in, ${answered} out)`)
         .join(', ') || 'none',
     ],
-    ['sockets', Object.entries(sockets).map(([name, count]) => `${count} ${name}`).join(', ')],
+    [
+      'sockets',
+      Object.entries(sockets)
+        .map(([name, count]) => `${count} ${name}`)
+        .join(', '),
+    ],
     ['packets', `${pool.free} of ${pool.slots} slots free, never fewer than ${pool.lowWater}`],
     ['turns', `${status.loop.turns} in ${status.loop.runs} runs of the loop`],
     ['drops', dropText(status.drops)],

@@ -8,8 +8,11 @@ type Header = Pick<
   'ifindex' | 'ifname' | 'flags' | 'mtu' | 'qdisc' | 'operstate' | 'group' | 'txqlen'
 >;
 
-/** Milliseconds in a life time that does not end, as `ip -j` has it. */
-export const FOREVER = 0xffff_ffff;
+/** The life time that does not end, as `ip -j` has it. */
+const FOREVER = 0xffff_ffff;
+
+/** At least, in characters: of the longest heads of both tables. */
+const WIDTHS = [6, 7, 6, 7, 7, 7];
 
 export function linkHeader(link: Header, hasMode: boolean): string {
   const { ifindex, ifname, flags, mtu, qdisc, operstate, group, txqlen } = link;
@@ -36,34 +39,32 @@ export function formatAddress(address: AddressReport): string {
   if (address.tentative === true) words.push('tentative');
   if (address.dadfailed === true) words.push('dadfailed');
   words.push(address.label);
-  const life = (seconds: number): string => (seconds === FOREVER ? 'forever' : `${seconds}sec`);
   const { valid_life_time: valid, preferred_life_time: preferred } = address;
   return `${words.join(' ')}\n       valid_lft ${life(valid)} preferred_lft ${life(preferred)}\n`;
 }
 
-/** `ip -s link`. */
+function life(seconds: number): string {
+  return seconds === FOREVER ? 'forever' : `${seconds}sec`;
+}
+
+/** `ip -s link`: columns as wide as the widest of both tables. */
 export function formatStatistics({ rx, tx }: LinkReport['stats64']): string {
+  const received = [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.over_errors, rx.multicast];
+  const sent = [tx.bytes, tx.packets, tx.errors, tx.dropped, tx.carrier_errors, tx.collisions];
+  const widths = WIDTHS.map((width, i) =>
+    Math.max(width, String(received[i]).length, String(sent[i]).length),
+  );
+  const row = (title: string, cells: readonly (string | number)[]): string =>
+    `    ${title} ${cells.map((cell, i) => String(cell).padStart(widths[i] as number)).join(' ')}\n`;
   return (
-    table(
-      ['    RX: ', 'bytes', 'packets', 'errors', 'dropped', 'missed', 'mcast'],
-      [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.over_errors, rx.multicast],
-    ) +
-    table(
-      ['    TX: ', 'bytes', 'packets', 'errors', 'dropped', 'carrier', 'collsns'],
-      [tx.bytes, tx.packets, tx.errors, tx.dropped, tx.carrier_errors, tx.collisions],
-    )
+    row('RX:', ['bytes', 'packets', 'errors', 'dropped', 'missed', 'mcast']) +
+    row('   ', received) +
+    row('TX:', ['bytes', 'packets', 'errors', 'dropped', 'carrier', 'collsns']) +
+    row('   ', sent)
   );
 }
 
 /** A line of `ip -br`: what follows differs between links and addresses. */
 export function brief(link: Pick<LinkReport, 'ifname' | 'operstate'>, rest: string): string {
   return `${link.ifname.padEnd(16)} ${link.operstate.padEnd(14)} ${rest}`.trimEnd().concat('\n');
-}
-
-/** A title and the heads of columns, and below each its number, right-aligned. */
-function table([title, ...heads]: readonly [string, ...string[]], numbers: readonly number[]): string {
-  const widths = heads.map((head, i) => Math.max(head.length, String(numbers[i]).length));
-  const row = (cells: readonly string[]): string =>
-    cells.map((cell, i) => cell.padStart(widths[i] as number)).join(' ');
-  return `${title}${row(heads)}\n${' '.repeat(title.length)}${row(numbers.map(String))}\n`;
 }

@@ -5,7 +5,7 @@ import type { QueryCommand } from '../command.ts';
 import { bare, keyword, optional, query, toggle, word } from '../command.ts';
 import { Refusal } from '../host.ts';
 import type { LinkReport } from '../report.ts';
-import { choice, ConfigError, integer } from '../schema.ts';
+import { ConfigError, choice, integer } from '../schema.ts';
 import { deviceName } from '../types.ts';
 import { brief, formatStatistics, linkHeader, linkLayer } from './link-text.ts';
 

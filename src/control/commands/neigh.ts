@@ -3,8 +3,8 @@
  */
 import type { QueryCommand } from '../command.ts';
 import { keyword, optional, query, required, toggle, word } from '../command.ts';
-import { Refusal } from '../host.ts';
 import type { NeighborState } from '../host.ts';
+import { Refusal } from '../host.ts';
 import type { NeighborReport } from '../report.ts';
 import type { Type } from '../schema.ts';
 import { choice } from '../schema.ts';
@@ -35,12 +35,18 @@ const show: QueryCommand = query({
     to: optional(word(network, 'only those with an address in this network', 'to')),
     dev: keyword('dev', deviceName, 'only those on this device'),
     nud: keyword('nud', visible, 'only those in this state'),
-    statistics: toggle('-s, --statistics', 'how long ago each was used, confirmed and updated, and probes sent'),
+    statistics: toggle(
+      '-s, --statistics',
+      'how long ago each was used, confirmed and updated, and probes sent',
+    ),
   },
   run: (now, host, { to, dev, nud, statistics }) => {
     const neighbors = host.neighbors(now, { to, dev, state: nud });
     if (neighbors instanceof Refusal || statistics === true) return neighbors;
-    return neighbors.map(({ used: _, confirmed: __, updated: ___, probes: ____, ...rest }): Shown => rest);
+    return neighbors.map(
+      ({ dst, dev: name, lladdr, state }): Shown =>
+        lladdr === undefined ? { dst, dev: name, state } : { dst, dev: name, lladdr, state },
+    );
   },
   render: (neighbors: readonly Shown[]) => neighbors.map(formatNeighbor).join(''),
 });
@@ -99,8 +105,11 @@ export function formatNeighbor(neighbor: Shown): string {
   if (neighbor.lladdr !== undefined) words.push('lladdr', neighbor.lladdr);
   const { used, confirmed, updated, probes } = neighbor;
   if (probes !== undefined) {
-    const ago = (seconds: number | undefined): string => (seconds === undefined ? '-' : String(seconds));
     words.push('used', `${ago(used)}/${ago(confirmed)}/${ago(updated)}`, 'probes', String(probes));
   }
   return `${[...words, ...neighbor.state].join(' ')}\n`;
+}
+
+function ago(seconds: number | undefined): string {
+  return seconds === undefined ? '-' : String(seconds);
 }

@@ -27,13 +27,29 @@ const ping: StreamCommand = stream({
   params: {
     destination: word(host, 'whom'),
     count: option('-c, --count', integer('N', 1, COUNT_MAX), 'end after so many'),
-    interval: option('-i, --interval', decimal('SECONDS', INTERVAL_MIN_SEC, TIME_MAX_SEC), 'from one to the next; 1'),
+    interval: option(
+      '-i, --interval',
+      decimal('SECONDS', INTERVAL_MIN_SEC, TIME_MAX_SEC),
+      'from one to the next; 1',
+    ),
     size: option('-s, --size', integer('BYTES', 0, DATA_MAX), `of data; ${DATA_DEFAULT}`),
-    timeout: option('-W, --timeout', decimal('SECONDS', 0.001, TIME_MAX_SEC), 'how long to wait for the last; 10'),
-    deadline: option('-w, --deadline', decimal('SECONDS', 0.001, TIME_MAX_SEC), 'end after this time in any case'),
+    timeout: option(
+      '-W, --timeout',
+      decimal('SECONDS', 0.001, TIME_MAX_SEC),
+      'how long to wait for the last; 10',
+    ),
+    deadline: option(
+      '-w, --deadline',
+      decimal('SECONDS', 0.001, TIME_MAX_SEC),
+      'end after this time in any case',
+    ),
     ttl: option('-t, --ttl', integer('TTL', 1, 255), 'time to live; 64'),
     tos: option('-Q, --tos', integer('TOS', 0, 255), 'type of service'),
-    pathMtu: option('-M, --pmtudisc', discovery, 'do: never fragment; want: not when the path is known; dont'),
+    pathMtu: option(
+      '-M, --pmtudisc',
+      discovery,
+      'do: never fragment; want: not when the path is known; dont',
+    ),
     source: option('-I, --source', address, 'the source address'),
     quiet: toggle('-q, --quiet', 'only the summary'),
   },
@@ -50,7 +66,8 @@ const ping: StreamCommand = stream({
       tos: args.tos,
       pathMtu: args.pathMtu,
     }),
-  render: (item: PingItem, { args }) => (args.quiet === true && item.type !== 'start' ? '' : formatPingItem(item)),
+  render: (item: PingItem, { args }) =>
+    args.quiet === true && item.type !== 'start' ? '' : formatPingItem(item),
   renderEnd: formatPingEnd,
   exitCode: ({ received, wanted }: PingEnd) => (received >= wanted ? 0 : 1),
 });
@@ -58,20 +75,17 @@ const ping: StreamCommand = stream({
 export const pingCommands: readonly StreamCommand[] = [ping];
 
 export function formatPingItem(item: PingItem): string {
-  switch (item.type) {
-    case 'start': {
-      const from = item.source === null ? '' : ` from ${item.source} :`;
-      return `PING ${item.destination} (${item.destination})${from} ${item.data}(${item.datagram}) bytes of data.\n`;
-    }
-    case 'reply': {
-      const { bytes, from, seq, ttl, timeMs } = item;
-      const time = formatTime(timeMs);
-      const rest = `${item.isDuplicate ? ' (DUP!)' : ''}${item.isDamaged ? ' (DIFFERENT DATA!)' : ''}`;
-      return `${bytes} bytes from ${from}: icmp_seq=${seq} ttl=${ttl} time=${time} ms${rest}\n`;
-    }
-    case 'error':
-      return item.from === null ? `ping: ${item.text}\n` : `From ${item.from} icmp_seq=${item.seq} ${item.text}\n`;
+  if (item.type === 'start') {
+    const from = item.source === null ? '' : ` from ${item.source} :`;
+    return `PING ${item.destination} (${item.destination})${from} ${item.data}(${item.datagram}) bytes of data.\n`;
   }
+  if (item.type === 'error') {
+    const { from, seq, text } = item;
+    return from === null ? `ping: ${text}\n` : `From ${from} icmp_seq=${seq} ${text}\n`;
+  }
+  const { bytes, from, seq, ttl, timeMs } = item;
+  const rest = `${item.isDuplicate ? ' (DUP!)' : ''}${item.isDamaged ? ' (DIFFERENT DATA!)' : ''}`;
+  return `${bytes} bytes from ${from}: icmp_seq=${seq} ttl=${ttl} time=${formatTime(timeMs)} ms${rest}\n`;
 }
 
 export function formatPingEnd(end: PingEnd): string {

@@ -140,8 +140,9 @@ const get: QueryCommand = query({
     return 'text' in route ? route : [route];
   },
   render: (routes: readonly RouteReport[]) =>
-    routes.map((route) => `${formatRoute(route)}    cache ${(route.cache ?? []).join(' ')}`.trimEnd()).join('\n') +
-    '\n',
+    routes
+      .map((route) => `${formatRoute(route)}    cache ${(route.cache ?? []).join(' ')}`.trimEnd())
+      .join('\n') + '\n',
 });
 
 const flush: QueryCommand = query({
@@ -149,9 +150,18 @@ const flush: QueryCommand = query({
   summary: 'delete routes',
   details: 'At least one selector is to be given. What the kernel protocol made, with the addresses, stays.',
   examples: ['tapstack route flush table 100', 'tapstack route flush proto static'],
-  params: { prefix: optional(word(network, 'those to exactly this destination', 'to', 'exact')), ...filterParams },
+  params: {
+    prefix: optional(word(network, 'those to exactly this destination', 'to', 'exact')),
+    ...filterParams,
+  },
   run: (_now, host, { prefix, dev, type, ...args }) => {
-    const flushed = host.flushRoutes({ prefix, dev, type, table: args.table ?? MAIN_TABLE, protocol: args.proto });
+    const flushed = host.flushRoutes({
+      prefix,
+      dev,
+      type,
+      table: args.table ?? MAIN_TABLE,
+      protocol: args.proto,
+    });
     return typeof flushed === 'number' ? { flushed } : flushed;
   },
   render: ({ flushed }: { flushed: number }) => `${flushed} ${flushed === 1 ? 'route' : 'routes'} deleted\n`,
@@ -159,18 +169,26 @@ const flush: QueryCommand = query({
 
 export const routeCommands: readonly QueryCommand[] = [
   show,
-  change('add', 'make a route', [], [
-    'tapstack route add 10.0.0.0/8 via 10.77.0.1',
-    'tapstack route add default via 10.77.0.1 metric 5 mtu 1400',
-    'tapstack route add 10.0.0.0/8 nexthop via 10.77.0.1 weight 2 nexthop via 10.77.0.3',
-    'tapstack route add blackhole 10.9.0.0/16 table 100',
-  ]),
+  change(
+    'add',
+    'make a route',
+    [],
+    [
+      'tapstack route add 10.0.0.0/8 via 10.77.0.1',
+      'tapstack route add default via 10.77.0.1 metric 5 mtu 1400',
+      'tapstack route add 10.0.0.0/8 nexthop via 10.77.0.1 weight 2 nexthop via 10.77.0.3',
+      'tapstack route add blackhole 10.9.0.0/16 table 100',
+    ],
+  ),
   change('replace', 'make a route, or put it in the place of the one to this destination', [], []),
   change('append', 'make a route beside those to the same destination', [], []),
   change('prepend', 'make a route in front of those to the same destination', [], []),
-  change('del', 'delete a route: the first that agrees in everything that is given', ['delete'], [
-    'tapstack route del 10.0.0.0/8',
-  ]),
+  change(
+    'del',
+    'delete a route: the first that agrees in everything that is given',
+    ['delete'],
+    ['tapstack route del 10.0.0.0/8'],
+  ),
   get,
   flush,
 ];

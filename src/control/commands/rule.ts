@@ -6,8 +6,8 @@ import { bare, keyword, query } from '../command.ts';
 import type { RuleChange } from '../host.ts';
 import type { RuleReport } from '../report.ts';
 import type { Type } from '../schema.ts';
-import { choice, ConfigError, integer } from '../schema.ts';
-import { deviceName, ipProtocol, mark, MAIN_TABLE, network, portRange, table } from '../types.ts';
+import { ConfigError, choice, integer } from '../schema.ts';
+import { deviceName, ipProtocol, MAIN_TABLE, mark, network, portRange, table } from '../types.ts';
 
 const PRIORITY_MAX = 0xffff_ffff;
 

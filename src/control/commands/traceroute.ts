@@ -22,7 +22,8 @@ const PORT_DEFAULT = 33_434;
 const traceroute: StreamCommand = stream({
   name: 'traceroute',
   summary: 'show the routers on the way to a host',
-  details: 'Probes are UDP datagrams to ports that nobody has, or with -I echo requests. Addresses only, as with -n.',
+  details:
+    'Probes are UDP datagrams to ports that nobody has, or with -I echo requests. Addresses only, as with -n.',
   examples: ['tapstack traceroute 192.0.2.1', 'tapstack traceroute -I -q 1 -w 1 192.0.2.1'],
   params: {
     destination: word(host, 'whom'),
@@ -39,7 +40,8 @@ const traceroute: StreamCommand = stream({
   run: (now, host, args) => {
     const firstTtl = args.first ?? 1;
     const lastTtl = args.last ?? Math.max(HOPS_DEFAULT, firstTtl);
-    if (firstTtl > lastTtl) return new ConfigError('first', `begins at ${firstTtl}, behind the last hop, ${lastTtl}`);
+    if (firstTtl > lastTtl)
+      return new ConfigError('first', `begins at ${firstTtl}, behind the last hop, ${lastTtl}`);
     return host.traceroute(now, {
       destination: args.destination,
       source: args.source,

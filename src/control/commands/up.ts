@@ -7,7 +7,7 @@ import { Prefix } from '../../addr/prefix.ts';
 import type { ArgsOf, LocalCommand, RawArgs } from '../command.ts';
 import { local, option, readArgs, repeated, toggle } from '../command.ts';
 import type { Type } from '../schema.ts';
-import { choice, ConfigError, integer, textType } from '../schema.ts';
+import { ConfigError, choice, integer, textType } from '../schema.ts';
 import { deviceName, instanceName, interfaceAddress, path, stationMac, word } from '../types.ts';
 import type { LogLevel, UpConfig } from '../up-config.ts';
 
@@ -42,13 +42,33 @@ const upParams = {
   tap: toggle('--tap', 'a device that carries Ethernet frames: the default'),
   dev: option('--dev', deviceName, 'the name of the device; that of the instance, if not given'),
   fd: option('--fd', integer('N', 0, FD_MAX), 'use the open descriptor of a TUN or TAP device instead'),
-  netns: option('--netns', word, 'the network namespace that the device shall be in: a name, a path or a pid'),
+  netns: option(
+    '--netns',
+    word,
+    'the network namespace that the device shall be in: a name, a path or a pid',
+  ),
   address: repeated(option('--address', interfaceAddress, 'of the stack; 10.77.0.2/24. May be given again')),
-  hostAddress: option('--host-address', addressOrNone, "of the kernel's side; the first that is free in the network"),
-  gateway: option('--gateway', gatewayOrNone, "of the stack's default route; the kernel's side, if not given"),
-  mac: option('--mac', stationMac, "of the stack; made from the host's and the instance's name, if not given"),
+  hostAddress: option(
+    '--host-address',
+    addressOrNone,
+    "of the kernel's side; the first that is free in the network",
+  ),
+  gateway: option(
+    '--gateway',
+    gatewayOrNone,
+    "of the stack's default route; the kernel's side, if not given",
+  ),
+  mac: option(
+    '--mac',
+    stationMac,
+    "of the stack; made from the host's and the instance's name, if not given",
+  ),
   mtu: option('--mtu', integer('BYTES', MTU_MIN, MTU_MAX), `of both sides; ${MTU_DEFAULT}`),
-  queueLength: option('--queue-length', integer('N', 1, QUEUE_MAX), `packets that wait for us; ${QUEUE_DEFAULT}`),
+  queueLength: option(
+    '--queue-length',
+    integer('N', 1, QUEUE_MAX),
+    `packets that wait for us; ${QUEUE_DEFAULT}`,
+  ),
   noOffload: toggle('--no-offload', 'single frames with complete checksums, as on a wire'),
   probe: toggle('--probe', 'ask the link before using an address (RFC 5227)'),
   noServices: toggle('--no-services', 'without echo (7), discard (9) and daytime (13)'),
@@ -114,25 +134,34 @@ function checkTogether(
   hostAddress: Prefix | null,
   device: string,
 ): ConfigError | null {
-  if (args.tun === true && args.tap === true) return new ConfigError('--tun', 'a device is tun or tap; leave out one');
+  if (args.tun === true && args.tap === true)
+    return new ConfigError('--tun', 'a device is tun or tap; leave out one');
   if (args.fd !== undefined) {
     for (const [flag, value] of [
       ['--tun', args.tun],
       ['--tap', args.tap],
       ['--dev', args.dev],
     ] as const) {
-      if (value !== undefined) return new ConfigError(flag, 'the descriptor of --fd has its device; leave this out');
+      if (value !== undefined)
+        return new ConfigError(flag, 'the descriptor of --fd has its device; leave this out');
     }
   } else if (device.length > DEVICE_NAME_MAX) {
-    return new ConfigError('--name', `is too long to name the device; name it by --dev, in ${DEVICE_NAME_MAX} letters`);
+    return new ConfigError(
+      '--name',
+      `is too long to name the device; name it by --dev, in ${DEVICE_NAME_MAX} letters`,
+    );
   }
   const six = addresses.find(({ address }) => !address.isV4);
-  if (six !== undefined) return new ConfigError('--address', `"${six}" is IPv6, which the stack does not speak yet`);
+  if (six !== undefined)
+    return new ConfigError('--address', `"${six}" is IPv6, which the stack does not speak yet`);
   for (const { address } of addresses) {
     if (address.isMulticast || address.isUnspecified || address.isLoopback || address.isLimitedBroadcast)
       return new ConfigError('--address', `"${address}" cannot be the address of a host`);
     if (hostAddress?.address.equals(address) === true)
-      return new ConfigError('--host-address', `"${address}" is the address of the stack; the two must differ`);
+      return new ConfigError(
+        '--host-address',
+        `"${address}" is the address of the stack; the two must differ`,
+      );
   }
   const text = addresses.map(({ address }) => address.toString());
   const twice = text.find((one, index) => text.indexOf(one) !== index);
@@ -147,7 +176,8 @@ function chooseHostAddress(args: UpArgs, addresses: readonly Prefix[]): Prefix |
   const base = first.network.address.d + (first.length === 31 ? 0 : 1);
   for (let word = base; ; word++) {
     const candidate = new Prefix(IpAddress.v4(word), first.length);
-    if (!first.contains(candidate.address) || first.broadcast?.equals(candidate.address) === true) return null;
+    if (!first.contains(candidate.address) || first.broadcast?.equals(candidate.address) === true)
+      return null;
     if (!addresses.some(({ address }) => address.equals(candidate.address))) return candidate;
   }
 }

@@ -29,6 +29,13 @@ export function metricsOf(instance: Instance): Metrics {
     exhausted: stack.pool.exhausted,
   });
   metrics.add('pool', pool, {}, ['slots', 'free', 'lowWater']);
-  metrics.add('sockets', () => stack.sockets.status(), {}, ['used', 'udp', 'raw', 'ping', 'memoryBytes', 'slots']);
+  metrics.add('sockets', () => stack.sockets.status(), {}, [
+    'used',
+    'udp',
+    'raw',
+    'ping',
+    'memoryBytes',
+    'slots',
+  ]);
   return metrics;
 }

@@ -28,7 +28,8 @@ export function changeLink(stack: Stack, dev: string, change: LinkChange): Refus
   const iface = findInterface(stack, dev);
   if (iface instanceof Refusal) return iface;
   if (change.mtu !== undefined) iface.device.mtu = change.mtu;
-  if (change.isUp !== undefined && change.isUp !== iface.device.isUp) stack.setInterfaceUp(iface, change.isUp);
+  if (change.isUp !== undefined && change.isUp !== iface.device.isUp)
+    stack.setInterfaceUp(iface, change.isUp);
   return null;
 }
 
@@ -47,7 +48,8 @@ export function addAddress(stack: Stack, now: Instant, dev: Dev, address: Prefix
 export function deleteAddress(stack: Stack, dev: Dev, prefix: Prefix): Refusal | null {
   const found = stack.ip.addresses.find(prefix.address);
   const isWhole = prefix.length === (prefix.address.isV4 ? 32 : 128);
-  if (found === null || !(isWhole || found.prefix.length === prefix.length)) return refuse('EADDRNOTAVAIL', String(prefix));
+  if (found === null || !(isWhole || found.prefix.length === prefix.length))
+    return refuse('EADDRNOTAVAIL', String(prefix));
   if (dev !== undefined) {
     const iface = findInterface(stack, dev);
     if (iface instanceof Refusal) return iface;

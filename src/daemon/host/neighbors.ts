@@ -48,7 +48,9 @@ export function setNeighbor(
 export function deleteNeighbor(stack: Stack, address: Ip, dev: Dev): Refusal | null {
   const table = tableOf(stack, dev);
   if (table instanceof Refusal) return table;
-  return table.delete(address) ? null : refuse('ENOENT', formatIp(address), { ENOENT: 'there is no such neighbour' });
+  return table.delete(address)
+    ? null
+    : refuse('ENOENT', formatIp(address), { ENOENT: 'there is no such neighbour' });
 }
 
 export function flushNeighbors(stack: Stack, dev: Dev): number | Refusal {
@@ -68,7 +70,9 @@ function select(stack: Stack, dev: Dev): Interface[] | Refusal {
 function tableOf(stack: Stack, dev: Dev): NeighborTable | Refusal {
   const iface = findInterface(stack, dev);
   if (iface instanceof Refusal) return iface;
-  return iface.neighbors ?? new Refusal('EOPNOTSUPP', `${iface.name}: on this device there are no link addresses`);
+  return (
+    iface.neighbors ?? new Refusal('EOPNOTSUPP', `${iface.name}: on this device there are no link addresses`)
+  );
 }
 
 /** Without a choice all but those that need no finding, as `ip neigh` does it. */
@@ -77,7 +81,16 @@ function isWanted({ state }: NeighborStatus, wanted: string | undefined): boolea
   return wanted === 'all' || state.toLowerCase() === wanted;
 }
 
-function neighborReport({ dst, dev, lladdr, state, used, confirmed, updated, probes }: NeighborStatus): NeighborReport {
+function neighborReport({
+  dst,
+  dev,
+  lladdr,
+  state,
+  used,
+  confirmed,
+  updated,
+  probes,
+}: NeighborStatus): NeighborReport {
   return {
     dst,
     dev,

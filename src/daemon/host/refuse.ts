@@ -33,7 +33,10 @@ export function findInterface(stack: Stack, dev: string | undefined): Interface 
       ? stack.ip.interfaces.find((iface) => iface !== undefined && iface.index !== LOOPBACK_INDEX)
       : stack.findInterface(dev);
   if (found !== null && found !== undefined) return found;
-  return new Refusal('ENODEV', `${dev ?? 'device'}: the stack has no such device; \`tapstack link\` lists those it has`);
+  return new Refusal(
+    'ENODEV',
+    `${dev ?? 'device'}: the stack has no such device; \`tapstack link\` lists those it has`,
+  );
 }
 
 export function interfacesOf(stack: Stack): Interface[] {

@@ -33,7 +33,10 @@ export function routes(stack: Stack, filter: RouteFilter): readonly RouteReport[
 export function flushRoutes(stack: Stack, filter: RouteFilter): number | Refusal {
   const { prefix, dev, type, protocol } = filter;
   if (filter.table === MAIN_TABLE && [prefix, dev, type, protocol].every((one) => one === undefined))
-    return new Refusal('EINVAL', 'flush deletes what is selected; say which table, destination, device or protocol');
+    return new Refusal(
+      'EINVAL',
+      'flush deletes what is selected; say which table, destination, device or protocol',
+    );
   const selected = select(stack, filter);
   if (selected instanceof Refusal) return selected;
   const doomed = new Set(selected.filter((route) => route.protocol !== 'kernel'));
@@ -180,7 +183,8 @@ function sentences({ hop, hops }: RouteChange): Record<string, string> {
   const isNowhere = hop.via === undefined && hop.dev === undefined && hops.length === 0;
   return {
     EEXIST: 'there is a route to this destination already; replace it, append, or give another metric',
-    ENETUNREACH: 'the gateway is on no network of the stack; `tapstack addr` lists those, `onlink` says it is',
+    ENETUNREACH:
+      'the gateway is on no network of the stack; `tapstack addr` lists those, `onlink` says it is',
     EINVAL: isNowhere
       ? 'it leads nowhere; say via ADDRESS, dev DEVICE, or what to refuse it with'
       : 'type, gateway, device and next hops do not go together',

@@ -154,8 +154,11 @@ export class TextCapture extends LiveCapture {
 function timeOfDay(now: Instant): string {
   const ms = wallClockMs(now);
   const date = new Date(ms);
-  const two = (value: number): string => String(value).padStart(2, '0');
   const us = Math.floor((ms - Math.floor(ms / 1_000) * 1_000) * 1_000);
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return `${time}.${String(us).padStart(6, '0')}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
 }

@@ -223,7 +223,6 @@ export class Pinger implements ResultStream<PingItem, PingEnd> {
     if (count === 0) return null;
     const avg = this.#rttSum / count;
     const mdev = Math.sqrt(Math.max(0, this.#rttSquares / count - avg * avg));
-    const inMs = (value: number): number => toMs(us(value));
     return { min: inMs(this.#rttMin), avg: inMs(avg), max: inMs(this.#rttMax), mdev: inMs(mdev) };
   }
 }
@@ -231,4 +230,8 @@ export class Pinger implements ResultStream<PingItem, PingEnd> {
 /** Whose reply it is; to a group or a broadcast address anybody may answer. */
 function isSame(info: DatagramInfo, destination: Ip): boolean {
   return destination.isMulticast || destination.isLimitedBroadcast || info.address.equals(destination);
+}
+
+function inMs(value: number): number {
+  return toMs(us(value));
 }

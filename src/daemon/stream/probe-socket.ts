@@ -44,7 +44,8 @@ export class UdpProbes implements ProbeSocket {
 
   receive(to: ProbeReceiver): void {
     const error = this.#error;
-    while (this.#socket.receiveError(error)) to.handleError(error.receivedAt, this.#indexOf(error.sent.dstPort), error);
+    while (this.#socket.receiveError(error))
+      to.handleError(error.receivedAt, this.#indexOf(error.sent.dstPort), error);
     for (;;) {
       // Somebody has the port after all.
       const length = this.#socket.receive(this.#answer, this.#info);

@@ -126,7 +126,8 @@ export class Tracer implements ResultStream<TraceItem, TraceEnd>, ProbeReceiver 
 
   get #canSend(): boolean {
     if (this.#isEnded || this.#probes.length >= this.#last) return false;
-    if (this.#probes.some(({ isFinal }) => isFinal)) return this.#probes.length % this.#request.probesPerHop !== 0;
+    if (this.#probes.some(({ isFinal }) => isFinal))
+      return this.#probes.length % this.#request.probesPerHop !== 0;
     return this.#probes.filter(({ isDone }) => !isDone).length < PROBES_ON_THE_WAY;
   }
 
