@@ -249,7 +249,11 @@ t.test('every MTU from the smallest to the largest (RFC 791 §3.2)', (t) => {
     for (const length of lengths) {
       send(t, from, bytes(length, 5), PEER, PORT);
       net.run(ms(500));
-      t.strictSame(receiveAll(socket)[0]?.data, bytes(length, 5), `MTU ${mtu}, ${length} bytes`);
+      t.equal(
+        Buffer.compare(receiveAll(socket)[0]?.data ?? bytes(1), bytes(length, 5)),
+        0,
+        `MTU ${mtu}, ${length} bytes`,
+      );
     }
     t.ok(
       net.seen.of('a/eth0', 'out', isUdp).every(({ bytes: frame, l3 }) => frame.length - l3 <= mtu),

@@ -1,0 +1,160 @@
+/**
+ * One seed, one run: a random network, random load, random faults; then everything is healed, and what was asked of
+ * all of it is looked at.
+ *
+ *     load and faults ──> heal ──> silence ──> everybody reaches everybody ──> close: nothing leaked
+ */
+import type { Ip } from '../addr/ip.ts';
+import type { Duration } from '../base/time.ts';
+import { after, sec } from '../base/time.ts';
+import { Faults } from './faults.ts';
+import type { SimHost } from './host.ts';
+import { Inspector } from './inspector.ts';
+import { boundViolations, counterViolations } from './invariants.ts';
+import type { Entry } from './ledger.ts';
+import { Ledger } from './ledger.ts';
+import { Load } from './load.ts';
+import type { Topology } from './topology.ts';
+import { buildTopology } from './topology.ts';
+import { World } from './world.ts';
+import type { WorldSink } from './world-port.ts';
+
+export interface ScenarioOptions {
+  readonly seed: number;
+  /** Hosts beside the routers; by chance when not given. */
+  readonly hosts?: number;
+  readonly subnets?: number;
+  /** How long load and faults last. */
+  readonly duration?: Duration;
+  /** Things done in that time. */
+  readonly actions?: number;
+  readonly sink?: WorldSink;
+}
+
+export interface Report {
+  readonly seed: number;
+  /** Equal runs have equal ones. */
+  readonly digest: string;
+  /** What must never happen, and did. */
+  readonly violations: readonly string[];
+  readonly hosts: number;
+  readonly faults: readonly string[];
+  readonly frames: number;
+  readonly sent: number;
+  readonly delivered: number;
+  readonly garbage: number;
+}
+
+/** Longer than anything wrong is believed: redirects are for 300 seconds. */
+const SILENCE: Duration = sec(320);
+/** Datagrams may still come out of timers so long after: reassembly waits for 30 seconds. */
+const ECHOES: Duration = sec(90);
+const PROBE_ROUNDS = 4;
+const PROBE_INTERVAL: Duration = sec(8);
+/** Of all pairs, when there are more. */
+const PAIRS_MAX = 60;
+const LOOKS = 8;
+
+interface Pair {
+  readonly from: SimHost;
+  readonly to: SimHost;
+  readonly address: Ip;
+}
+
+class Scenario {
+  readonly #options: ScenarioOptions;
+  readonly #inspector: Inspector;
+  readonly #world: World;
+  readonly #faults: Faults;
+  readonly #topology: Topology;
+  readonly #ledger = new Ledger();
+  readonly #load: Load;
+
+  constructor(options: ScenarioOptions) {
+    this.#options = options;
+    const { seed, sink } = options;
+    this.#inspector = new Inspector(sink ?? null);
+    this.#world = new World({ seed, sink: this.#inspector });
+    const rng = this.#world.rng.fork('scenario');
+    const shape = rng.fork('shape');
+    const hosts = options.hosts ?? 2 + shape.below(7);
+    const subnets = options.subnets ?? 1 + shape.below(4);
+    this.#faults = new Faults(this.#world, rng.fork('faults'));
+    this.#topology = buildTopology(this.#world, rng.fork('topology'), { hosts, subnets }, (chance) =>
+      this.#faults.profile(chance),
+    );
+    this.#load = new Load(this.#world, rng.fork('load'), this.#topology, this.#ledger, this.#inspector);
+    this.#world.onStopping = (name, stack): void => this.#note(counterViolations(name, stack));
+  }
+
+  run(): Report {
+    const world = this.#world;
+    const { duration = sec(8), actions = 150, seed } = this.#options;
+    this.#load.schedule(actions, duration);
+    this.#faults.schedule(this.#topology, duration);
+    this.#watch(duration);
+    // Events that heal what they broke may come a little later than the last of them.
+    world.run((duration + sec(4)) as Duration);
+    this.#faults.heal(this.#topology);
+    const healedAt = world.now;
+    world.run(SILENCE);
+    if (this.#inspector.lastDatagramAt > after(healedAt, ECHOES)) this.#note(['a datagram never dies']);
+    this.#probeAll();
+    this.#note(this.#bounds());
+    this.#note(world.close());
+    return {
+      seed,
+      digest: this.#inspector.digest,
+      violations: this.#inspector.violations,
+      hosts: world.hosts.length,
+      faults: [...this.#faults.kinds],
+      frames: this.#inspector.frames,
+      sent: this.#ledger.sent,
+      delivered: this.#ledger.delivered,
+      garbage: this.#faults.garbageFrames,
+    };
+  }
+
+  #watch(duration: Duration): void {
+    for (let i = 1; i <= LOOKS; i++) {
+      const when = Math.floor((duration * i) / LOOKS) as Duration;
+      this.#world.after(when, () => this.#note(this.#bounds()));
+    }
+  }
+
+  #bounds(): string[] {
+    return this.#world.hosts.flatMap((host) => (host.isUp ? boundViolations(host.name, host.stack) : []));
+  }
+
+  /** In a world without faults everybody reaches everybody, after a few tries at most. */
+  #probeAll(): void {
+    let pairs = this.#pairs();
+    for (let round = 0; round < PROBE_ROUNDS && pairs.length > 0; round++) {
+      const entries = new Map<Pair, Entry | null>();
+      for (const pair of pairs) entries.set(pair, this.#load.probe(pair.from, pair.address));
+      this.#world.run(PROBE_INTERVAL);
+      pairs = pairs.filter((pair) => (entries.get(pair)?.delivered ?? 0) === 0);
+    }
+    this.#note(pairs.map(({ from, to, address }) => `${from.name} does not reach ${to.name} at ${address}`));
+  }
+
+  #pairs(): Pair[] {
+    const { subnets, hosts, routers } = this.#topology;
+    const all: Pair[] = [];
+    for (const from of [...hosts, ...routers]) {
+      for (const { members } of subnets)
+        for (const { host, address } of members) if (host !== from) all.push({ from, to: host, address });
+    }
+    const rng = this.#world.rng.fork('pairs');
+    while (all.length > PAIRS_MAX) all.splice(rng.below(all.length), 1);
+    return all;
+  }
+
+  #note(found: readonly string[]): void {
+    for (const line of found) this.#inspector.complain(this.#world.now, line);
+  }
+}
+
+export function runScenario(options: ScenarioOptions): Report {
+  return new Scenario(options).run();
+}
