@@ -253,7 +253,7 @@ conform(t, 'segment', (): Bench => {
     drops,
     inject: (now, packet) => far.transmit(now, packet),
     takeSent: (now) => {
-      far.receive(now, 64);
+      far.receive(now, 4_096);
       return sent.splice(0);
     },
   };
