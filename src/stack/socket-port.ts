@@ -110,6 +110,15 @@ export class SocketPort implements SocketHost {
     return hop === null ? ipv4.MIN_MTU : this.#pathMtu(hop, dst.d);
   }
 
+  /** Both sizes of the path to the destination of `flow`, with the IP header; untouched without a route. */
+  fillPath(flow: FlowKey, options: SendOptions, into: { mtu: number; deviceMtu: number }): void {
+    this.#select(flow, options);
+    const hop = this.#output.route(flow);
+    if (hop === null) return;
+    into.mtu = this.#pathMtu(hop, flow.dstD);
+    into.deviceMtu = this.#output.mtuOf(hop);
+  }
+
   join(group: Ip, oif: number): number | Errno {
     const index = oif === 0 ? this.#groupInterface(group) : oif;
     const iface = this.#shared.interfaces[index];

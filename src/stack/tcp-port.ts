@@ -1,0 +1,64 @@
+/**
+ * What TCP sees of its stack: the way out that sockets have, and what a path takes.
+ */
+import type { FlowKey } from '../addr/flow-key.ts';
+import type { Errno } from '../base/errno.ts';
+import type { Rng } from '../base/rng.ts';
+import type { Drops } from '../packet/drops.ts';
+import type { Packet } from '../packet/packet.ts';
+import type { Pool } from '../packet/pool.ts';
+import { PathMtu, SendOptions } from '../socket/host.ts';
+import type { PathInfo, SegmentOptions, TcpHost } from '../tcp/host.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import type { SocketPort } from './socket-port.ts';
+
+/** A datagram of 65,535 bytes, less the longest IPv4 and TCP headers: no super-segment is longer. */
+const GSO_MAX_BYTES = 65_535 - 120;
+/** Of the pool: connections leave these slots to what arrives. */
+const RESERVE_SHARE = 4;
+
+export class TcpPort implements TcpHost {
+  readonly pool: Pool;
+  readonly drops: Drops;
+  readonly rng: Rng;
+  readonly #sockets: SocketPort;
+  readonly #options = new SendOptions();
+  readonly #reserve: number;
+
+  constructor(sockets: SocketPort, rng: Rng) {
+    this.pool = sockets.pool;
+    this.drops = sockets.drops;
+    this.rng = rng;
+    this.#sockets = sockets;
+    this.#reserve = Math.floor(this.pool.capacity / RESERVE_SHARE);
+  }
+
+  send(packet: Packet, flow: FlowKey, options: SegmentOptions): Errno | null {
+    return this.#sockets.send(packet, flow, this.#translate(options));
+  }
+
+  path(flow: FlowKey, options: SegmentOptions, into: PathInfo): void {
+    this.#sockets.fillPath(flow, this.#translate(options), into);
+    into.ipHeaderBytes = ipv4.MIN_HEADER_BYTES;
+    // A device that takes no super-segments has them cut at the last moment, which still saves all the way there.
+    into.gsoMaxBytes = GSO_MAX_BYTES;
+  }
+
+  get hasRoom(): boolean {
+    return this.pool.available > this.#reserve;
+  }
+
+  wake(): void {
+    this.#sockets.wake();
+  }
+
+  #translate({ ttl, tos, mark, oif, isDf }: SegmentOptions): SendOptions {
+    const options = this.#options;
+    options.ttl = ttl;
+    options.tos = tos;
+    options.mark = mark;
+    options.oif = oif;
+    options.pathMtu = isDf ? PathMtu.Do : PathMtu.Dont;
+    return options;
+  }
+}
