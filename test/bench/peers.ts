@@ -97,7 +97,8 @@ export interface OurPeer extends Peer {
   systemCalls(): number;
 }
 
-const COMMAND = ['bin/tapstack'];
+const COMMAND = 'bin/tapstack';
+const INSTANCE = 'bench';
 
 /** A daemon of this checkout, with the flags given. */
 export async function ourPeer(flags: readonly string[], pinning: Pinning): Promise<OurPeer> {
@@ -106,8 +107,8 @@ export async function ourPeer(flags: readonly string[], pinning: Pinning): Promi
   const log = `${LOG_FOLDER}/daemon.log`;
   rmSync(log, { force: true });
   const output = openSync(log, 'w');
-  const up = ['up', '--name', 'bench', '--netns', OURS, '--log-level', 'warn', ...flags];
-  const args = ['-c', pinning.server, process.execPath, '--trace-gc', ...COMMAND, ...up];
+  const up = ['up', '--name', INSTANCE, '--netns', OURS, '--log-level', 'warn', ...flags];
+  const args = ['-c', pinning.server, process.execPath, '--trace-gc', COMMAND, ...up];
   const child = spawn('taskset', args, { stdio: ['ignore', output, output] });
   await ready(child);
   return {
@@ -115,9 +116,9 @@ export async function ourPeer(flags: readonly string[], pinning: Pinning): Promi
     netns: OURS,
     address: '10.77.0.2',
     pid: child.pid ?? 0,
-    datagramsIn: () => counter('udp.inDatagrams'),
+    datagramsIn: () => counters().udp.inDatagrams,
     collections: () => readFileSync(log, 'utf8').match(/Scavenge|Mark-Compact/g)?.length ?? 0,
-    systemCalls: () => counter('channel.readCalls') + counter('channel.writeCalls'),
+    systemCalls: () => counters().link.reduce((sum, link) => sum + link.readCalls + link.writeCalls, 0),
     stop: async () => {
       await stopProcess(child);
       ip('netns', 'del', OURS);
@@ -142,13 +143,12 @@ async function ready(child: ChildProcess): Promise<void> {
   throw new Error(`the daemon does not answer ping; see ${LOG_FOLDER}`);
 }
 
-function counter(path: string): number {
-  const args = [...COMMAND, 'counters', '--name', 'bench', '--json'];
-  const all = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Record<
-    string,
-    unknown
-  >;
-  let value: unknown = all;
-  for (const part of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
-  return Number(value ?? Number.NaN);
+interface Counters {
+  readonly udp: { readonly inDatagrams: number };
+  readonly link: readonly { readonly readCalls: number; readonly writeCalls: number }[];
+}
+
+function counters(): Counters {
+  const args = [COMMAND, 'counters', '--name', INSTANCE, '--json'];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Counters;
 }
