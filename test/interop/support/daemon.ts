@@ -11,8 +11,7 @@ import type { StatusReport } from '../../../src/control/report.ts';
 import type { Namespace, Output } from './namespace.ts';
 import { run, Started, until } from './namespace.ts';
 
-const PROGRAM =
-  process.env['TAPSTACK_BIN'] ?? fileURLToPath(new URL('../../../../bin/tapstack', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../../../bin/tapstack', import.meta.url));
 
 /** The stack's side, in every test that does not say otherwise. */
 export const STACK = '10.77.0.2';
