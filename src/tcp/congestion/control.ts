@@ -3,16 +3,18 @@
  *
  * A controller never looks at segments. Loss recovery tells it what happened, once each, in the order
  *
- *     onSent                       bytes go out
- *     onLost*, onAck               an acknowledgement (or a timer) was digested: rates, round trips, losses
- *     onLoss | onEcn | onRto       a congestion event begins: at most once per window of data
- *     onRecovered | onSpuriousLoss it is over, or was none
+ *     onSent                         bytes go out
+ *     onLost*                        an acknowledgement or a timer uncovers lost ranges
+ *     onLoss | onEcn | onRto         a congestion event begins: at most once per window of data
+ *     onRecovered | onSpuriousLoss   it is over, or was none
+ *     onAck                          the acknowledgement is digested: rates, round trips
  *
  * and reads `cwnd`, `ssthresh` and `pacingRate`. All are bytes (per second), all times microseconds, and the sample is
  * one object that is filled anew: nothing is allocated per acknowledgement.
  */
 import type { Instant } from '../../base/time.ts';
 import type { RateSample } from './rate-sample.ts';
+import { RateState } from './rate-sample.ts';
 
 export type CongestionName = 'reno' | 'cubic' | 'bbr';
 
@@ -59,6 +61,8 @@ export class AckSample {
   markedBytes = 0;
   /** How much one acknowledgement may grow the window in slow start: L of RFC 3465 §2.3. */
   abcLimit: number = Number.POSITIVE_INFINITY;
+  /** What the connection has delivered and lost in all. */
+  total: RateState = new RateState();
   /** Delivery rate over the flight of the newest segment that it acknowledges. */
   readonly rate: RateSample;
 
@@ -96,7 +100,7 @@ export interface CongestionControl {
 
   /** `bytes` leave; `inFlight` is without them. */
   onSent(now: Instant, bytes: number, inFlight: number, isAppLimited: boolean): void;
-  /** Before `onAck`, for every range that this acknowledgement or timer uncovered as lost. */
+  /** For every range that this acknowledgement or timer uncovered as lost. */
   onLost(now: Instant, lost: LostRange, ack: AckSample): void;
   onAck(now: Instant, ack: AckSample): void;
   /** A fast recovery begins. */

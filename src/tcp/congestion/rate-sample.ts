@@ -6,8 +6,9 @@
  * range is acknowledged, the difference of the two over the longer of the send and the ACK phase is the rate (RS.*).
  * Of several ranges that one acknowledgement covers the one sent last counts: its sample is the freshest.
  */
-import type { Instant } from '../../base/time.ts';
+
 import { geq } from '../../base/seq32.ts';
+import type { Instant } from '../../base/time.ts';
 
 const US_PER_SEC = 1_000_000;
 

@@ -31,7 +31,7 @@ export class Rack {
   fack = 0;
   isReorderingSeen = false;
   reoWndMult = 1;
-  reoWndPersist = REO_WND_PERSIST;
+  reoWndPersist: number = REO_WND_PERSIST;
   /** Until SND.UNA passes it, further DSACKs are of the same round; only with `isDsackRound`. */
   dsackRound = 0;
   isDsackRound = false;
@@ -99,7 +99,13 @@ export class Rack {
   }
 
   /** RACK_update_reo_wnd of §6.2 step 4. */
-  updateReoWnd(minRttUs: number, srttUs: number, isRecovering: boolean, sackedBytes: number, mss: number): void {
+  updateReoWnd(
+    minRttUs: number,
+    srttUs: number,
+    isRecovering: boolean,
+    sackedBytes: number,
+    mss: number,
+  ): void {
     // RFC 6675 §4 in bytes: more than (DupThresh − 1) * SMSS.
     const isThresholdMet = sackedBytes > (DUP_THRESHOLD - 1) * mss;
     if (!this.isReorderingSeen && (isRecovering || isThresholdMet)) this.reoWndUs = 0;

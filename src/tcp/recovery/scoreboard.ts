@@ -193,10 +193,7 @@ export class Scoreboard {
     if ((flags & RangeFlag.Retransmitted) === 0) this.retransmittedBytes += this.length(id);
     const limited = isAppLimited ? RangeFlag.AppLimited : 0;
     this.#words[id * WORDS + FLAGS] =
-      (flags & ~RangeFlag.AppLimited) |
-      RangeFlag.Retransmitted |
-      RangeFlag.EverRetransmitted |
-      limited;
+      (flags & ~RangeFlag.AppLimited) | RangeFlag.Retransmitted | RangeFlag.EverRetransmitted | limited;
     this.#stamp(id, now, rate);
     this.#unlink(id);
     this.#append(id);
@@ -441,7 +438,8 @@ export class Scoreboard {
   #linkByTime(id: number): void {
     const sentAt = this.sentAt(id);
     let older = this.#newest;
-    while (older !== NONE && this.sentAt(older) > sentAt) older = this.#words[older * WORDS + OLDER] as number;
+    while (older !== NONE && this.sentAt(older) > sentAt)
+      older = this.#words[older * WORDS + OLDER] as number;
     if (older !== NONE) {
       this.#linkAfter(older, id);
       return;

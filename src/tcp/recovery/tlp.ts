@@ -35,7 +35,13 @@ export class Tlp {
   }
 
   /** §7.4.2, TLP_process_ack. `dsackEnd` belongs to `hasDsack`. */
-  handleAck(ack: number, hasDsack: boolean, dsackEnd: number, isDupAck: boolean, hasSack: boolean): TlpVerdict {
+  handleAck(
+    ack: number,
+    hasDsack: boolean,
+    dsackEnd: number,
+    isDupAck: boolean,
+    hasSack: boolean,
+  ): TlpVerdict {
     if (!this.isOut || !geq(ack, this.endSeq)) return 'none';
     if (!this.isRetransmission) return this.#end('done');
     // Both the original and the probe have arrived.
