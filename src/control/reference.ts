@@ -12,7 +12,7 @@ Made by \`scripts/generate\` from the declarations in \`src/control/commands/\`.
 
 | option | |
 |---|---|
-| \`--json\` | answer in JSON, in the shape of \`ip -j\` where \`ip\` has one |
+| \`-j\`, \`--json\` | answer in JSON, in the shape of \`ip -j\` where \`ip\` has one |
 | \`--name NAME\` | the instance, where several run; \`tapstack0\`, if not given |
 
 Words may be shortened as with \`ip\`: \`tapstack a\`, \`tapstack r s\`. The exit code is 0, 1 when something failed, and 2
