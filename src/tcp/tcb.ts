@@ -128,6 +128,10 @@ const WORDS = [
   'userMss',
   'windowClamp',
   'notSentLowWater',
+  /** One past the last small segment (Minshall's variant of Nagle). */
+  'sndSml',
+  /** The last byte that rode in a window of the receiver's round-trip measure. */
+  'rcvRttSeq',
 
   /** Index into `ERRNOS` of errno-code.ts: what the next call will answer; 0 for none. */
   'error',
@@ -163,8 +167,6 @@ const NUMBERS = [
   'recoveryAt',
   /** Not before this may paced data be sent. */
   'paceAt',
-  /** Linger, and whatever else ends a connection by the clock. */
-  'lingerAt',
 
   'establishedAt',
   'lastSentAt',
@@ -176,6 +178,8 @@ const NUMBERS = [
   'troubleAt',
   /** When the window closed, or 0. */
   'persistSince',
+  /** The last answer to a segment that was none of this connection's (RFC 5961 §7). */
+  'challengedAt',
 
   // The receiver's round trip and its tuning.
   'rcvRtt',
@@ -186,6 +190,7 @@ const NUMBERS = [
   'bytesReceived',
   'bytesSent',
   'bytesRetransmitted',
+  'lastDataSentAt',
 ] as const;
 
 export type TcbField = (typeof WORDS)[number] | (typeof NUMBERS)[number];
@@ -206,7 +211,8 @@ export const TcbFlag = {
   Cork: 0x80,
   KeepAlive: 0x100,
   QuickAck: 0x200,
-  OobInline: 0x400,
+  /** A write was refused or cut short: say when there is room. */
+  WriteBlocked: 0x400,
 
   /** The application has no more to write: FIN stands behind sndEnd. */
   FinQueued: 0x800,
@@ -237,8 +243,8 @@ export const TcbFlag = {
   EcnAsked: 0x4000000,
   /** The application had nothing more to send when the window had room. */
   AppLimited: 0x8000000,
-  /** Came by an open of ours, not of a listener. */
-  Active: 0x10000000,
+  /** rtoAt is a retransmission; else it is when an idle connection gives up what it does not need. */
+  RtoRunning: 0x10000000,
   /** The last segment sent told the peer that our window is closed. */
   ZeroWindowSent: 0x20000000,
   /** The send limit was set by the user: no tuning. */
@@ -251,7 +257,7 @@ const BLOCK_BITS = 10;
 const BLOCK_ROWS = 1 << BLOCK_BITS;
 const WORDS_PER_ROW = WORDS.length;
 const NUMBERS_PER_ROW = NUMBERS.length;
-const TIMES: readonly TcbField[] = ['rtoAt', 'persistAt', 'ackAt', 'keepAt', 'recoveryAt', 'lingerAt'];
+const TIMES: readonly TcbField[] = ['rtoAt', 'persistAt', 'ackAt', 'keepAt', 'recoveryAt'];
 
 export class TcbTable {
   readonly limit: number;
