@@ -7,37 +7,32 @@
  * RFC 8985 decides what is lost where the peer has SACK, RFC 6582 where it has not; RFC 9937 how fast the window comes
  * down. The core calls it through `recovery-port.ts`.
  */
-import { geq, gt, lt } from '../../base/seq32.ts';
+import { gt, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
-import { Flag } from '../../wire/tcp.ts';
-import type { AckSample, CongestionName, Metrics } from '../congestion/control.ts';
+import type { CongestionName, Metrics } from '../congestion/control.ts';
 import { changeControl } from '../congestion/select.ts';
-import { isValidated } from '../congestion/validation.ts';
 import { timestampClock } from '../open/isn.ts';
 import type { Recovery, RecoveryFactory } from '../recovery-port.ts';
 import type { Segment } from '../segment.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
+import { AckDigest } from './ack-digest.ts';
 import {
-  enterCwr,
+  advanceEpisode,
   enterLoss,
   enterRecovery,
+  findHole,
+  handleEce,
+  handleTlpAnswer,
   hasReneged,
-  leaveEpisode,
-  processFrto,
-  undoEpisode,
+  isRecovering,
+  moveWindow,
+  validate,
 } from './episode.ts';
-import { handleAdvance, handleDupAck, headSegment, isFastRetransmitDue } from './newreno.ts';
-import type { RecoveryShared } from './recovery-state.ts';
+import type { RecoveryShared } from './recovery-shared.ts';
 import { RecoveryState } from './recovery-state.ts';
-import { DsackRange, sortBlocks, takeDsack } from './sack-option.ts';
-import type { Scoreboard } from './scoreboard.ts';
 import { RangeFlag } from './scoreboard.ts';
-
-const MS = 1_000;
-/** A timestamp echo that is older than this is none. */
-const ECHO_MAX_MS = 0x7fff_ffff / MS;
 
 type Probe = 'none' | 'new' | 'tail';
 
@@ -46,28 +41,16 @@ export class LossRecovery implements Recovery {
   start = 0;
   end = 0;
   rttUs = -1;
+  readonly #digest: AckDigest;
   #probe: Probe = 'none';
 
-  // Of the acknowledgement in hand.
-  #tcb: Tcb | null = null;
-  readonly #dsack: DsackRange = new DsackRange();
-  #hasEcho = false;
-  #echo = 0;
-  #delivered = 0;
-  #newlySacked = 0;
-  #seqRttUs = -1;
-  #sackRttUs = -1;
-  #newestRttUs = -1;
-  #isOriginal = false;
-  #hasRetransmitted = false;
-  #lostEnd = 0;
-
-  constructor(now: Instant, shared: RecoveryShared, name: CongestionName, tcb: Tcb) {
+  constructor(now: Instant, shared: RecoveryShared, digest: AckDigest, name: CongestionName, tcb: Tcb) {
     this.state = new RecoveryState(now, shared, name, tcb.sndUna, tcb.sndMss, tcb.srtt);
+    this.#digest = digest;
   }
 
   get cwnd(): number {
-    return this.state.cwnd;
+    return Math.floor(this.state.cwnd);
   }
 
   get ssthresh(): number {
@@ -98,321 +81,30 @@ export class LossRecovery implements Recovery {
     state.control = changeControl(now, state.control, name, tcb.sndMss, tcb.srtt, state.shared.rng);
     // An episode that began under the other is not undone under this one.
     state.undo.disarm();
-    if (state.isReducing && !wasReducing) {
-      state.prr.enter(state.control.ssthresh, state.board.bytes, state.board.sackedBytes, 0);
-      state.prrCwnd = Math.max(state.inFlight, tcb.sndMss);
-    }
+    if (!state.isReducing || wasReducing) return;
+    state.prr.enter(state.control.ssthresh, state.board.bytes, state.board.sackedBytes, 0);
+    state.prrCwnd = Math.max(state.inFlight, tcb.sndMss);
   }
-
-  // An acknowledgement.
 
   handleAck(now: Instant, tcb: Tcb, segment: Segment, priorUna: number, isWindowUpdate: boolean): void {
     const { state } = this;
-    const { board } = state;
-    const sample = this.#begin(tcb, segment);
+    const digest = this.#digest;
+    const { sample } = digest;
     const hasSack = tcb.has(TcbFlag.Sack);
-    const sackedBefore = board.sackedBytes;
-    const acked = (tcb.sndUna - priorUna) | 0;
-    sample.acked = acked;
-    const isDupAck = acked === 0 && segment.length === 0 && !isWindowUpdate && board.count > 0;
-    board.handleAck(now, tcb.sndUna, this);
-    if (hasSack) this.#handleSacks(now, tcb, segment, sample);
-    else this.#handleWithoutSack(sample, tcb, acked, isDupAck);
-    if (lt(state.lostFrom, tcb.sndUna)) state.lostFrom = tcb.sndUna;
-    this.#takeRtt(now, tcb, sample, acked);
-    if (hasSack) this.#detectLosses(now, tcb, sample);
-    this.#finish(sample, now, tcb, segment);
-    this.#processTlp(now, tcb, segment, sample, isDupAck, sackedBefore);
-    this.#advanceEpisode(now, tcb, sample, sackedBefore, acked, isDupAck);
-    if (!hasSack) this.#findHole(now, tcb, sample, acked, isDupAck, sackedBefore);
-    this.#moveWindow(now, state, sample);
-    if (board.count === 0) this.#rest(tcb);
-    else if (acked > 0 || this.#newlySacked > 0) this.#schedule(now, tcb);
-    this.#tcb = null;
-  }
-
-  #begin(tcb: Tcb, segment: Segment): AckSample {
-    const { state } = this;
-    const { sample } = state.shared;
-    this.#tcb = tcb;
-    this.rttUs = -1;
-    this.#hasEcho = tcb.has(TcbFlag.Timestamps) && segment.options.hasTs;
-    this.#echo = segment.options.tsEcr;
-    this.#delivered = 0;
-    this.#newlySacked = 0;
-    this.#seqRttUs = -1;
-    this.#sackRttUs = -1;
-    this.#newestRttUs = -1;
-    this.#isOriginal = false;
-    this.#hasRetransmitted = false;
-    this.#dsack.isPresent = false;
-    this.#prepare(sample, tcb);
-    sample.priorInFlight = state.inFlight;
-    return sample;
-  }
-
-  /** What is the same for acknowledgements and timers. */
-  #prepare(sample: AckSample, tcb: Tcb): void {
-    const { state } = this;
-    sample.mss = tcb.sndMss;
-    sample.acked = 0;
-    sample.delivered = 0;
-    sample.lost = 0;
-    sample.rttUs = -1;
-    sample.srttUs = tcb.srtt;
-    sample.minRttUs = state.minRttUs;
-    sample.una = tcb.sndUna;
-    sample.nxt = tcb.sndNxt;
-    sample.total = state.total;
-    sample.hasEce = false;
-    sample.markedBytes = 0;
-    sample.isInRecovery = state.isReducing;
-    sample.isInLoss = state.phase === 'loss';
-    // RFC 3465 §2.3: after a timeout an acknowledgement may tell of what had arrived long before.
-    const isBlind = state.phase === 'loss' && !tcb.has(TcbFlag.Sack);
-    sample.abcLimit = isBlind ? tcb.sndMss : Number.POSITIVE_INFINITY;
-    sample.rate.reset();
-    sample.priorInFlight = state.inFlight;
-    sample.inFlight = sample.priorInFlight;
-  }
-
-  #handleSacks(now: Instant, tcb: Tcb, segment: Segment, sample: AckSample): void {
-    const { options } = segment;
-    if (options.sackCount === 0) return;
-    const { sack } = options;
-    const { state } = this;
-    takeDsack(options, segment.ack, this.#dsack);
-    if (this.#dsack.isPresent) {
-      state.shared.counters.tcpDsackRecv++;
-      state.rack.handleDsack(tcb.sndUna, tcb.sndNxt);
-    }
-    sortBlocks(options);
-    for (let i = 0; i < options.sackCount; i++) {
-      let from = sack[2 * i] as number;
-      const to = sack[2 * i + 1] as number;
-      // RFC 2018 §3: edges make sense only within what is in flight; the rest is old, or forged.
-      if (!gt(to, from) || !gt(to, tcb.sndUna) || gt(to, tcb.sndNxt)) continue;
-      if (lt(from, tcb.sndUna)) from = tcb.sndUna;
-      state.board.handleSack(now, from, to, this);
-    }
-    sample.delivered = this.#delivered;
-  }
-
-  #handleWithoutSack(sample: AckSample, tcb: Tcb, acked: number, isDupAck: boolean): void {
-    const { state } = this;
-    if (acked > 0) {
-      const announced = handleAdvance(state, tcb, acked, sample.mss);
-      this.#delivered -= announced;
-      state.total.delivered -= announced;
-      // Whether the original or the retransmission arrived, nobody can tell.
-      if (this.#hasRetransmitted) this.#isOriginal = false;
-    } else if (isDupAck) {
-      const bytes = handleDupAck(state, tcb, sample.mss);
-      this.#delivered += bytes;
-      state.total.delivered += bytes;
-    }
-  }
-
-  /** DeliverySink: a range has arrived. */
-  handleDelivered(now: Instant, board: Scoreboard, id: number, bytes: number, isSack: boolean): void {
-    const { state } = this;
-    const tcb = this.#tcb as Tcb;
-    const start = board.start(id);
-    const end = (start + bytes) | 0;
-    const sentAt = board.sentAt(id);
-    const isRetransmitted = board.has(id, RangeFlag.EverRetransmitted);
-    this.#delivered += bytes;
-    if (isSack) this.#newlySacked += bytes;
-    if (isRetransmitted) {
-      this.#hasRetransmitted = true;
-    } else {
-      const rttUs = now - sentAt;
-      if (isSack) {
-        if (this.#sackRttUs < 0) this.#sackRttUs = rttUs;
-      } else if (this.#seqRttUs < 0) {
-        this.#seqRttUs = rttUs;
-      }
-      if (this.#newestRttUs < 0 || rttUs < this.#newestRttUs) this.#newestRttUs = rttUs;
-      if (!gt(end, state.recover)) this.#isOriginal = true;
-    }
-    state.shared.sample.rate.handleDelivered(
-      now,
-      state.total,
-      bytes,
-      end,
-      sentAt,
-      board.delivered(id),
-      board.deliveredAt(id),
-      board.firstSentAt(id),
-      board.lostBefore(id),
-      board.txInFlight(id),
-      board.has(id, RangeFlag.AppLimited),
-    );
-    const sentStamp = (timestampClock(sentAt as Instant) + tcb.tsOffset) | 0;
-    const isEchoedBefore = this.#hasEcho && ((this.#echo - sentStamp) | 0) < 0;
-    state.rack.handleDelivered(now, board, id, end, state.minRttUs, isEchoedBefore);
-    if (tcb.has(TcbFlag.Sack)) state.rack.noteOrder(start, end, isRetransmitted);
-  }
-
-  /** RFC 6298 §3–4 with Karn's algorithm; RFC 7323 §4 for what was sent again. */
-  #takeRtt(now: Instant, tcb: Tcb, sample: AckSample, acked: number): void {
-    const { state } = this;
-    sample.delivered = this.#delivered;
-    sample.rttUs = this.#newestRttUs;
-    if (this.#newestRttUs >= 0) state.addRtt(now, this.#newestRttUs);
-    sample.minRttUs = state.minRttUs;
-    if (this.#seqRttUs >= 0) {
-      this.rttUs = this.#seqRttUs;
-    } else if (this.#sackRttUs >= 0) {
-      this.rttUs = this.#sackRttUs;
-    } else if (acked > 0 && this.#hasEcho && this.#echo !== 0) {
-      const elapsedMs = (timestampClock(now) + tcb.tsOffset - this.#echo) | 0;
-      if (elapsedMs >= 0 && elapsedMs < ECHO_MAX_MS) this.rttUs = Math.max(elapsedMs, 1) * MS;
-    }
-  }
-
-  #detectLosses(now: Instant, tcb: Tcb, sample: AckSample): void {
-    const { state } = this;
-    const { board, rack } = state;
-    const isRecovering = state.phase === 'recovery' || state.phase === 'loss';
-    rack.updateReoWnd(state.minRttUs, tcb.srtt, isRecovering, board.sackedBytes, sample.mss);
-    const timeoutUs = rack.detectLoss(now, board, this);
-    if (timeoutUs > 0) {
-      tcb.recoveryAt = now + timeoutUs;
-      state.waiting = 'reordering';
-    } else if (state.waiting === 'reordering') {
-      tcb.recoveryAt = NEVER;
-      state.waiting = 'nothing';
-    }
-  }
-
-  /** LossSink: a range is lost, or its retransmission. */
-  handleLost(now: Instant, board: Scoreboard, id: number): void {
-    const { state } = this;
-    const { sample, lostRange, counters } = state.shared;
-    const start = board.start(id);
-    const bytes = board.length(id);
-    if (board.has(id, RangeFlag.Retransmitted)) counters.tcpLostRetransmit++;
-    state.total.lost += bytes;
-    sample.lost += bytes;
-    lostRange.bytes = bytes;
-    lostRange.txInFlight = board.txInFlight(id);
-    lostRange.delivered = board.delivered(id);
-    lostRange.lost = board.lostBefore(id);
-    lostRange.isAppLimited = board.has(id, RangeFlag.AppLimited);
-    lostRange.isDiscontiguous = sample.lost === bytes || start !== this.#lostEnd;
-    this.#lostEnd = board.end(id);
-    board.markLost(id);
-    if (lt(start, state.lostFrom)) state.lostFrom = start;
-    state.control.onLost(now, lostRange, sample);
-  }
-
-  #finish(sample: AckSample, now: Instant, tcb: Tcb, segment: Segment): void {
-    const { state } = this;
-    sample.inFlight = state.inFlight;
-    if (this.#delivered > 0) sample.rate.finish(state.total, state.minRttUs);
-    sample.isCwndLimited = isValidated(
-      state.control.cwnd,
-      state.control.ssthresh,
-      state.mostInFlight,
-      state.isCwndLimited,
-    );
-    if (geq(tcb.sndUna, state.usageSeq)) {
-      state.isCwndLimited = false;
-      state.mostInFlight = 0;
-      state.usageSeq = tcb.sndNxt;
-    }
-    if (!tcb.has(TcbFlag.Ecn) || (segment.flags & Flag.Ece) === 0) return;
-    sample.hasEce = true;
-    if (state.phase === 'open' && state.ecn.handleEce(tcb.sndUna, tcb.sndNxt))
-      enterCwr(now, state, tcb, sample);
-  }
-
-  #processTlp(
-    now: Instant,
-    tcb: Tcb,
-    segment: Segment,
-    sample: AckSample,
-    isDupAck: boolean,
-    sackedBefore: number,
-  ): void {
-    const { state } = this;
-    const { isPresent, to } = this.#dsack;
-    const hasSack = segment.options.sackCount > 0;
-    const verdict = state.tlp.handleAck(segment.ack, isPresent, to, isDupAck, hasSack);
-    if (verdict !== 'repaired') return;
-    // RFC 8985 §7.4.2: one loss, repaired before anyone noticed, is congestion all the same.
-    state.shared.counters.tcpLossProbeRecovery++;
-    if (state.phase !== 'open') return;
-    state.control.onLoss(now, sample);
-    state.prr.enter(state.control.ssthresh, state.board.bytes, sackedBefore, sample.acked);
-    leaveEpisode(now, state, tcb, sample);
-  }
-
-  /** RFC 6675 §5, and whether the episode was one at all. */
-  #advanceEpisode(
-    now: Instant,
-    tcb: Tcb,
-    sample: AckSample,
-    sackedBefore: number,
-    acked: number,
-    isDupAck: boolean,
-  ): void {
-    const { state } = this;
-    const { undo, shared } = state;
-    if (this.#dsack.isPresent && undo.handleDsack(this.#dsack.from, this.#dsack.to)) {
-      shared.counters.tcpDsackUndo++;
-      undoEpisode(now, state, sample);
-    }
-    if (state.phase === 'recovery' || state.phase === 'loss') {
-      if (acked > 0 && undo.isEifel(this.#hasEcho, this.#echo)) {
-        shared.counters.tcpFullUndo++;
-        undoEpisode(now, state, sample);
-      }
-    }
-    if (state.phase === 'loss') {
-      const hasProgress = acked > 0 || isDupAck || this.#newlySacked > 0;
-      if (hasProgress && processFrto(state, tcb, acked > 0, this.#newlySacked > 0, this.#isOriginal)) {
-        shared.counters.tcpSpuriousRtos++;
-        undoEpisode(now, state, sample);
-      }
-    }
-    if (state.phase !== 'open' && geq(tcb.sndUna, state.recover)) leaveEpisode(now, state, tcb, sample);
-    const isNew = state.phase === 'open' || state.phase === 'cwr';
-    if (isNew && sample.lost > 0) enterRecovery(now, state, tcb, sample, sackedBefore);
-    sample.isInRecovery = state.isReducing;
-    sample.isInLoss = state.phase === 'loss';
-  }
-
-  /** RFC 6582 §3.2: the third duplicate, or an acknowledgement of a part. */
-  #findHole(
-    now: Instant,
-    tcb: Tcb,
-    sample: AckSample,
-    acked: number,
-    isDupAck: boolean,
-    sackedBefore: number,
-  ): void {
-    const { state } = this;
-    const isFirst = isDupAck && isFastRetransmitDue(state, tcb);
-    const isPartial = acked > 0 && state.phase === 'recovery';
-    if (!isFirst && !isPartial) return;
-    const head = headSegment(state, sample.mss);
-    if (head < 0) return;
-    this.handleLost(now, state.board, head);
-    if (isFirst) enterRecovery(now, state, tcb, sample, sackedBefore);
-    sample.inFlight = state.inFlight;
-    sample.isInRecovery = true;
-  }
-
-  #moveWindow(now: Instant, state: RecoveryState, sample: AckSample): void {
-    state.control.onAck(now, sample);
-    if (!state.isReducing || !state.control.usesPrr) return;
-    // RFC 9937 §6.2: a window update, or an old acknowledgement, lets nothing out.
-    if (sample.delivered <= 0 && state.prr.prrOut > 0) return;
-    const isSafeAck = sample.acked > 0 && sample.lost === 0;
-    const quota = state.prr.quota(Math.max(sample.delivered, 0), sample.inFlight, isSafeAck, sample.mss);
-    state.prrCwnd = sample.inFlight + quota;
+    digest.begin(state, tcb);
+    digest.take(now, segment, priorUna, isWindowUpdate);
+    this.rttUs = digest.rttUs;
+    if (hasSack) digest.detectLosses(now);
+    else sample.inFlight = state.inFlight;
+    if (sample.delivered > 0) sample.rate.finish(state.total, state.minRttUs);
+    validate(state, tcb, sample);
+    handleEce(now, state, tcb, sample, segment);
+    handleTlpAnswer(now, state, tcb, digest, segment);
+    advanceEpisode(now, state, tcb, digest);
+    if (!hasSack) findHole(now, state, tcb, digest);
+    moveWindow(now, state, sample);
+    if (state.board.count === 0) this.#rest(tcb);
+    else if (sample.acked > 0 || digest.newlySacked > 0) this.#schedule(now, tcb);
   }
 
   // Output.
@@ -556,17 +248,13 @@ export class LossRecovery implements Recovery {
     if (state.board.count === 0) return;
     if (waiting === 'probe') this.#sendProbe(now, tcb);
     if (waiting !== 'reordering') return;
-    const { sample } = state.shared;
-    this.#prepare(sample, tcb);
-    this.#tcb = tcb;
-    this.#detectLosses(now, tcb, sample);
-    this.#tcb = null;
-    sample.inFlight = state.inFlight;
+    const digest = this.#digest;
+    const { sample } = digest;
+    digest.begin(state, tcb);
+    digest.detectLosses(now);
     if (sample.lost === 0) return;
-    if (state.phase === 'open' || state.phase === 'cwr') {
-      enterRecovery(now, state, tcb, sample, state.board.sackedBytes);
-    }
-    this.#moveWindow(now, state, sample);
+    if (!isRecovering(state)) enterRecovery(now, state, tcb, sample, state.board.sackedBytes);
+    moveWindow(now, state, sample);
   }
 
   /** RFC 8985 §7.3: new data if the peer takes them, else the last segment; neither asks the window. */
@@ -585,10 +273,11 @@ export class LossRecovery implements Recovery {
   handleRto(now: Instant, tcb: Tcb): void {
     const { state } = this;
     const { board, rack, shared } = state;
-    const { sample } = shared;
+    const digest = this.#digest;
+    const { sample } = digest;
     this.#probe = 'none';
     this.#rest(tcb);
-    this.#prepare(sample, tcb);
+    digest.begin(state, tcb);
     // RFC 5681 §3.1: the threshold moves once for the same data.
     const isFirst =
       state.phase === 'open' ||
@@ -597,11 +286,11 @@ export class LossRecovery implements Recovery {
     if (hasReneged(state)) {
       shared.counters.tcpSackReneging++;
       board.forgetSacks();
-      this.#markAll(now, tcb);
+      digest.loseAll(now);
     } else if (tcb.has(TcbFlag.Sack)) {
-      rack.markLossesOnRto(now, board, tcb.sndUna, this);
+      rack.markLossesOnRto(now, board, tcb.sndUna, digest);
     } else {
-      this.#markAll(now, tcb);
+      digest.loseAll(now);
     }
     sample.inFlight = board.inFlight;
     sample.isInRecovery = false;
@@ -609,12 +298,6 @@ export class LossRecovery implements Recovery {
     enterLoss(now, state, tcb, sample, isFirst);
     // What follows leaves when it may, not when the pacer had planned.
     state.pacer.nextAt = now;
-  }
-
-  #markAll(now: Instant, tcb: Tcb): void {
-    const { board } = this.state;
-    while (board.oldest >= 0) this.handleLost(now, board, board.oldest);
-    this.state.lostFrom = tcb.sndUna;
   }
 
   handleMtu(now: Instant, tcb: Tcb): void {
@@ -642,5 +325,6 @@ export class LossRecovery implements Recovery {
 
 /** For `TcpShared`. */
 export function lossRecoveryFactory(shared: RecoveryShared): RecoveryFactory {
-  return (now, tcb) => new LossRecovery(now, shared, shared.congestion, tcb);
+  const digest = new AckDigest(shared);
+  return (now, tcb) => new LossRecovery(now, shared, digest, shared.congestion, tcb);
 }

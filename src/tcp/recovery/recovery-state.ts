@@ -7,17 +7,16 @@
  *
  * Plain and public: the steps over it are in `episode.ts`, `newreno.ts` and `loss-recovery.ts`.
  */
-import type { Rng } from '../../base/rng.ts';
 import type { Instant } from '../../base/time.ts';
 import type { CongestionControl, CongestionName } from '../congestion/control.ts';
-import { AckSample, LostRange } from '../congestion/control.ts';
-import { RateSample, RateState } from '../congestion/rate-sample.ts';
+import { RateState } from '../congestion/rate-sample.ts';
 import { startControl } from '../congestion/select.ts';
 import { WindowedMax } from '../congestion/windowed-max.ts';
 import { EcnSender } from './ecn.ts';
 import { Pacer } from './pacing.ts';
 import { Prr } from './prr.ts';
 import { Rack } from './rack.ts';
+import type { RecoveryShared } from './recovery-shared.ts';
 import { Scoreboard } from './scoreboard.ts';
 import { Tlp } from './tlp.ts';
 import { Undo } from './undo.ts';
@@ -28,40 +27,6 @@ const MIN_RTT_WINDOW_US = 300_000_000;
 export type Phase = 'open' | 'cwr' | 'recovery' | 'loss';
 /** What `recoveryAt` is for. */
 export type Waiting = 'nothing' | 'reordering' | 'probe';
-
-/** What all connections of a stack share: chance, counts, and objects that are filled anew. */
-export class RecoveryShared {
-  readonly rng: Rng;
-  readonly sample: AckSample = new AckSample(new RateSample());
-  readonly lostRange: LostRange = new LostRange();
-  readonly counters: RecoveryCounters = new RecoveryCounters();
-  /** For connections that do not ask for one (`net.ipv4.tcp_congestion_control`). */
-  congestion: CongestionName;
-  /** Without it a window leaves in bursts; BBR paces in any case. */
-  isPacing = true;
-
-  constructor(rng: Rng, congestion: CongestionName) {
-    this.rng = rng;
-    this.congestion = congestion;
-  }
-}
-
-/** Under Linux's names of /proc/net/netstat. */
-export class RecoveryCounters {
-  tcpSackRecovery = 0;
-  tcpRenoRecovery = 0;
-  tcpTimeouts = 0;
-  tcpLossProbes = 0;
-  tcpLossProbeRecovery = 0;
-  tcpSackReneging = 0;
-  tcpFullUndo = 0;
-  tcpDsackUndo = 0;
-  tcpSpuriousRtos = 0;
-  tcpDsackRecv = 0;
-  tcpSackReorder = 0;
-  tcpLostRetransmit = 0;
-  tcpEceReductions = 0;
-}
 
 export class RecoveryState {
   readonly shared: RecoveryShared;
