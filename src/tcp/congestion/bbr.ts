@@ -185,7 +185,7 @@ export class Bbr implements CongestionControl {
     model.inflightShortterm = Math.max(model.inflightShortterm, undo.inflightShortterm);
     model.inflightLongterm = Math.max(model.inflightLongterm, undo.inflightLongterm);
     if (this.state === 'probe-rtt' || this.state === undo.state) return;
-    if (undo.state === 'startup') this.#enterStartup();
+    if (undo.state === 'startup') this.state = 'startup';
     else if (undo.state === 'up') this.#startUp(ack);
   }
 
@@ -213,10 +213,6 @@ export class Bbr implements CongestionControl {
   }
 
   // Startup and Drain, §5.3.1–5.3.2.
-
-  #enterStartup(): void {
-    this.state = 'startup';
-  }
 
   #resetFullBw(fullBw: number): void {
     this.#fullBw = fullBw;
@@ -426,7 +422,7 @@ export class Bbr implements CongestionControl {
     this.#restoreCwnd();
     this.model.resetShortTermModel();
     if (!this.isFullBwReached) {
-      this.#enterStartup();
+      this.state = 'startup';
       return;
     }
     if (ack !== null) this.#startDown(now, ack);

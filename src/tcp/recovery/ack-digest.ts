@@ -180,8 +180,9 @@ export class AckDigest implements DeliverySink, LossSink {
       board.txInFlight(id),
       board.has(id, RangeFlag.AppLimited),
     );
+    // RFC 8985 §6.2 step 2 (1), where it can tell: the echo in a SACK of later data is of something else.
     const sentStamp = (timestampClock(sentAt as Instant) + tcb.tsOffset) | 0;
-    const isEchoedBefore = this.hasEcho && ((this.echo - sentStamp) | 0) < 0;
+    const isEchoedBefore = !isSack && this.hasEcho && ((this.echo - sentStamp) | 0) < 0;
     state.rack.handleDelivered(now, board, id, end, state.minRttUs, isEchoedBefore);
     if (tcb.has(TcbFlag.Sack)) state.rack.noteOrder(start, end, isRetransmitted);
   }

@@ -41,8 +41,8 @@ export interface PathOptions {
   /** Queue length in bytes above which segments are marked instead of dropped. */
   markAbove?: number;
   seed?: number;
-  /** Extra delay in µs of a segment, by its number. */
-  extraDelay?: (index: number) => number;
+  /** Extra delay in µs of a segment, by its number and the time at which it leaves the bottleneck. */
+  extraDelay?: (index: number, now: number) => number;
   /** Decides instead of chance; by the number of the segment. */
   isLost?: (index: number, flow: number, seq: number) => boolean;
 }
@@ -149,7 +149,7 @@ export class PathModel {
       this.randomDrops++;
       return;
     }
-    const extra = options.extraDelay?.(index) ?? 0;
+    const extra = options.extraDelay?.(index, this.#busyUntil) ?? 0;
     this.at(this.#busyUntil + this.rttUs / 2 + extra, () => piece.flow.receive(piece));
   }
 }
