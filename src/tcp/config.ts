@@ -2,6 +2,8 @@
  * What may be set for a whole stack, named as Linux names it (`net.ipv4.tcp_…`, tcp(7)), in camelCase. Durations in
  * milliseconds unless said otherwise. Changes hold for what begins afterwards.
  */
+import type { CongestionName } from './congestion/control.ts';
+
 export interface TcpConfig {
   /** Connections at most, and how many of them may wait in TIME-WAIT (`tcp_max_tw_buckets`). */
   connectionsMax: number;
@@ -48,6 +50,7 @@ export interface TcpConfig {
   windowScaling: boolean;
   /** 0: no, 1: ask and answer, 2: answer (RFC 3168). */
   ecn: 0 | 1 | 2;
+  congestionControl: CongestionName;
 
   /** How long an acknowledgement may wait for data to ride on; RFC 9293 §3.8.6.3 allows 500. */
   delackMs: number;
@@ -95,6 +98,7 @@ export function defaultTcpConfig(): TcpConfig {
     timestamps: true,
     windowScaling: true,
     ecn: 2,
+    congestionControl: 'cubic',
     delackMs: 40,
     challengeAckLimit: 1_000,
     invalidRatelimitMs: 500,

@@ -24,8 +24,9 @@ import { refuse } from './input/reset.ts';
 import { handleListen } from './open/listen.ts';
 import { serve } from './output/output.ts';
 import { handlePathError } from './path-error.ts';
-import { PlainRecovery } from './plain-recovery.ts';
 import { finish } from './records.ts';
+import { lossRecoveryFactory } from './recovery/loss-recovery.ts';
+import { RecoveryShared } from './recovery/recovery-shared.ts';
 import type { RecoveryFactory } from './recovery-port.ts';
 import { TcpShared, TIME_WAIT_BIT } from './shared.ts';
 import { State } from './state.ts';
@@ -41,13 +42,11 @@ export class Tcp {
   readonly shared: TcpShared;
   readonly connections: Connections;
 
-  constructor(
-    now: Instant,
-    host: TcpHost,
-    config: Partial<TcpConfig> = {},
-    recovery: RecoveryFactory = (_now, tcb) => new PlainRecovery(tcb),
-  ) {
-    this.shared = new TcpShared(now, host, { ...defaultTcpConfig(), ...config }, recovery);
+  constructor(now: Instant, host: TcpHost, config: Partial<TcpConfig> = {}, recovery?: RecoveryFactory) {
+    const all = { ...defaultTcpConfig(), ...config };
+    const factory =
+      recovery ?? lossRecoveryFactory(new RecoveryShared(host.rng.fork('recovery'), all.congestionControl));
+    this.shared = new TcpShared(now, host, all, factory);
     this.connections = new Connections(this.shared);
   }
 
