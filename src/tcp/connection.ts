@@ -11,6 +11,8 @@ import type { Errno } from '../base/errno.ts';
 import { gt } from '../base/seq32.ts';
 import { abort, closeConnection, shutWrite } from './close/close.ts';
 import { dropTimeWait } from './close/time-wait.ts';
+import type { CongestionName } from './congestion/control.ts';
+import { CONGESTION_NAMES } from './congestion/select.ts';
 import { errnoOf } from './errno-code.ts';
 import type { TcpUser } from './host.ts';
 import { TcpInfo } from './info.ts';
@@ -327,6 +329,19 @@ export class Connections {
     else if (option === 'rcvLimit') tcb.set(TcbFlag.RcvLimitFixed);
     else if (option === 'keepIdleMs') this.#armKeepAlive(tcb, tcb.has(TcbFlag.KeepAlive));
     if (option === 'rcvLimit' || option === 'windowClamp') this.#noteRead(tcb);
+  }
+
+  /** TCP_CONGESTION: at any time; window and threshold stay. */
+  setCongestion(id: number, name: CongestionName): void {
+    const tcp = this.#tcp;
+    const tcb = tcp.tcb.at(id);
+    tcb.congestion = 1 + CONGESTION_NAMES.indexOf(name);
+    tcp.recoveries[id]?.setCongestion(tcp.now, tcb, name);
+  }
+
+  congestion(id: number): CongestionName {
+    const tcp = this.#tcp;
+    return CONGESTION_NAMES[tcp.tcb.at(id).congestion - 1] ?? tcp.config.congestionControl;
   }
 
   /** How the connection is doing, under Linux's names. */

@@ -12,9 +12,8 @@ const OPTION_WSCALE = 4;
 const OPTION_ECN = 8;
 const US_PER_MS = 1_000;
 
-/** `tcpi_ca_state`. */
-const CA_OPEN = 0;
-const CA_LOSS = 4;
+/** Linux's tcp_reordering: what is told before any was seen. */
+const REORDERING_MIN = 3;
 const SSTHRESH_INFINITE = 0x7fff_ffff;
 
 export class TcpInfo {
@@ -122,11 +121,17 @@ export class TcpInfo {
     const recovery = tcp.recoveries[tcb.id] ?? null;
     const mss = Math.max(tcb.sndMss, 1);
     this.tcpi_unacked = Math.ceil(((tcb.sndNxt - tcb.sndUna) | 0) / mss);
-    this.tcpi_ca_state = tcb.retransmits > 0 ? CA_LOSS : CA_OPEN;
     this.tcpi_snd_cwnd = recovery === null ? 10 : Math.floor(recovery.cwnd / mss);
     const ssthresh = recovery === null ? SSTHRESH_INFINITE : recovery.ssthresh;
     this.tcpi_snd_ssthresh = ssthresh >= 0x3fff_ffff ? SSTHRESH_INFINITE : Math.floor(ssthresh / mss);
-    this.tcpi_pacing_rate = recovery === null ? 0 : recovery.pacingRate;
+    if (recovery === null) return;
+    this.tcpi_ca_state = recovery.caState;
+    this.tcpi_pacing_rate = Math.round(recovery.pacingRate);
+    this.tcpi_delivery_rate = Math.round(recovery.deliveryRate);
+    this.tcpi_sacked = Math.ceil(recovery.sackedBytes / mss);
+    this.tcpi_lost = Math.ceil(recovery.lostBytes / mss);
+    this.tcpi_retrans = Math.ceil(recovery.retransmittedBytes / mss);
+    this.tcpi_reordering = Math.max(REORDERING_MIN, Math.ceil(recovery.reorderingBytes / mss));
   }
 }
 

@@ -11,6 +11,7 @@
  * at sndEnd and may be retransmitted like data; SYN is the core's.
  */
 import type { Instant } from '../base/time.ts';
+import type { CongestionName, Metrics } from './congestion/control.ts';
 import type { Segment } from './segment.ts';
 import type { Tcb } from './tcb.ts';
 
@@ -28,6 +29,20 @@ export interface Recovery {
   readonly inFlight: number;
   /** Bytes per second; 0: no pacing. */
   readonly pacingRate: number;
+  /** Bytes per second that have arrived lately; 0: not known. */
+  readonly deliveryRate: number;
+  /** `tcpi_ca_state`: 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss. */
+  readonly caState: number;
+  readonly sackedBytes: number;
+  readonly lostBytes: number;
+  readonly retransmittedBytes: number;
+  /** By how many bytes segments were seen to overtake each other. */
+  readonly reorderingBytes: number;
+  /** Which congestion control it is; it may be changed at any time. */
+  readonly congestion: CongestionName;
+  setCongestion(now: Instant, tcb: Tcb, name: CongestionName): void;
+  /** What the congestion control has to say of itself. */
+  metrics(): Metrics;
 
   /**
    * An acceptable acknowledgement (RFC 9293 §3.10.7.4: within sndUna ≤ ack ≤ sndNxt, and PAWS passed): also a

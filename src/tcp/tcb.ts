@@ -128,6 +128,8 @@ const WORDS = [
   'userMss',
   'windowClamp',
   'notSentLowWater',
+  /** 1 + index into CONGESTION_NAMES; 0: the stack's default. */
+  'congestion',
   /** One past the last small segment (Minshall's variant of Nagle). */
   'sndSml',
   /** The last byte that rode in a window of the receiver's round-trip measure. */

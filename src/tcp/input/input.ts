@@ -183,8 +183,9 @@ function handleHandshakeAck(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Seg
 
 /** Sixth to eighth. */
 function handleText(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Drop {
-  if (segment.isCe && tcb.has(TcbFlag.Ecn)) noteMark(tcp, tcb, segment);
   if (tcb.has(TcbFlag.EcnEcho) && segment.has(Flag.Cwr)) tcb.clear(TcbFlag.EcnEcho);
+  // After CWR, which may itself carry a mark: RFC 3168 §6.1.3 begins anew with it.
+  if (segment.isCe && tcb.has(TcbFlag.Ecn)) noteMark(tcp, tcb, segment);
   if (segment.length === 0 && !segment.has(Flag.Urg)) return Drop.None;
   if (!mayReceive(tcb.state)) {
     // Nothing may come after a FIN; the FIN itself may come again.
@@ -207,7 +208,7 @@ function handleText(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): D
 
 /** RFC 3168 §6.1.3: from here on every acknowledgement says so, until CWR. */
 function noteMark(tcp: TcpShared, tcb: Tcb, segment: Segment): void {
-  if (!tcb.has(TcbFlag.EcnEcho) || segment.has(Flag.Cwr)) {
+  if (!tcb.has(TcbFlag.EcnEcho)) {
     tcb.set(TcbFlag.EcnEcho);
     enterQuickAck(tcb);
   }

@@ -15,6 +15,12 @@ import { headSegment, isFastRetransmitDue } from './newreno.ts';
 import type { RecoveryState } from './recovery-state.ts';
 import { RangeFlag } from './scoreboard.ts';
 
+/** For `info`: what the application held back says less than what came before it. */
+export function noteRate(state: RecoveryState, sample: AckSample): void {
+  const { deliveryRate, isAppLimited } = sample.rate;
+  if (!isAppLimited || deliveryRate > state.deliveryRate) state.deliveryRate = deliveryRate;
+}
+
 /** Whether the window was used, and so may grow (RFC 7661). */
 export function validate(state: RecoveryState, tcb: Tcb, sample: AckSample): void {
   const { control } = state;
@@ -32,6 +38,7 @@ export function handleEce(
   sample: AckSample,
   segment: Segment,
 ): void {
+  state.ecn.handleAck(tcb.sndUna);
   if (!tcb.has(TcbFlag.Ecn) || !segment.has(Flag.Ece)) return;
   sample.hasEce = true;
   if (state.phase === 'open' && state.ecn.handleEce(tcb.sndUna, tcb.sndNxt))

@@ -11,7 +11,7 @@ import { gt, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import type { CongestionName, Metrics } from '../congestion/control.ts';
-import { changeControl } from '../congestion/select.ts';
+import { CONGESTION_NAMES, changeControl } from '../congestion/select.ts';
 import { timestampClock } from '../open/isn.ts';
 import type { Recovery, RecoveryFactory } from '../recovery-port.ts';
 import type { Segment } from '../segment.ts';
@@ -28,11 +28,17 @@ import {
   hasReneged,
   isRecovering,
   moveWindow,
+  noteRate,
   validate,
 } from './episode.ts';
 import type { RecoveryShared } from './recovery-shared.ts';
+import type { Phase } from './recovery-state.ts';
 import { RecoveryState } from './recovery-state.ts';
 import { RangeFlag } from './scoreboard.ts';
+
+/** Linux's numbers, TCP_CA_… of linux/tcp.h. */
+const CA_STATE: Readonly<Record<Phase, number>> = { open: 0, cwr: 2, recovery: 3, loss: 4 };
+const CA_DISORDER = 1;
 
 type Probe = 'none' | 'new' | 'tail';
 
@@ -63,6 +69,32 @@ export class LossRecovery implements Recovery {
 
   get pacingRate(): number {
     return this.state.pacingRate;
+  }
+
+  get deliveryRate(): number {
+    return this.state.deliveryRate;
+  }
+
+  get caState(): number {
+    const { state } = this;
+    if (state.phase !== 'open') return CA_STATE[state.phase];
+    return state.board.sackedBytes > 0 || state.renoSacked > 0 ? CA_DISORDER : CA_STATE.open;
+  }
+
+  get sackedBytes(): number {
+    return this.state.board.sackedBytes + this.state.renoSacked;
+  }
+
+  get lostBytes(): number {
+    return this.state.board.lostBytes;
+  }
+
+  get retransmittedBytes(): number {
+    return this.state.board.retransmittedBytes;
+  }
+
+  get reorderingBytes(): number {
+    return this.state.rack.reorderingBytes;
   }
 
   get congestion(): CongestionName {
@@ -96,7 +128,7 @@ export class LossRecovery implements Recovery {
     this.rttUs = digest.rttUs;
     if (hasSack) digest.detectLosses(now);
     else sample.inFlight = state.inFlight;
-    if (sample.delivered > 0) sample.rate.finish(state.total, state.minRttUs);
+    if (sample.delivered > 0 && sample.rate.finish(state.total, state.minRttUs)) noteRate(state, sample);
     validate(state, tcb, sample);
     handleEce(now, state, tcb, sample, segment);
     handleTlpAnswer(now, state, tcb, digest, segment);
@@ -326,5 +358,8 @@ export class LossRecovery implements Recovery {
 /** For `TcpShared`. */
 export function lossRecoveryFactory(shared: RecoveryShared): RecoveryFactory {
   const digest = new AckDigest(shared);
-  return (now, tcb) => new LossRecovery(now, shared, digest, shared.congestion, tcb);
+  return (now, tcb) => {
+    const name = CONGESTION_NAMES[tcb.congestion - 1] ?? shared.congestion;
+    return new LossRecovery(now, shared, digest, name, tcb);
+  };
 }

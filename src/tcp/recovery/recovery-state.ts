@@ -56,6 +56,9 @@ export class RecoveryState {
   usageSeq: number;
   isCwndLimited = false;
 
+  /** Bytes per second, of the last sample that counts. */
+  deliveryRate = 0;
+
   readonly #minRtt: WindowedMax = new WindowedMax();
 
   constructor(
