@@ -98,11 +98,16 @@ async function ask({ command, args, common }: Invocation, name: string): Promise
   if (command.kind === 'stream')
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
   let failure: string | null = null;
+  let failureCode: number = command.name === 'ping' ? ExitCode.Usage : ExitCode.Failed;
   const onEvent = async (event: ClientEvent): Promise<void> => {
     if (event.kind === 'result') await output.result(event.value);
     else if (event.kind === 'item') await output.item(event.value);
     else if (event.kind === 'end') await output.end(event.value);
-    else if (event.kind === 'error') failure = event.error.text;
+    else if (event.kind === 'error') {
+      failure = event.error.text;
+      // What makes no sense to the daemon is as wrong as what makes none here.
+      if (event.error.code === 'EINVAL') failureCode = ExitCode.Usage;
+    }
     if (output.fileError !== null && !interruption.signal.aborted) interruption.abort();
   };
   // The file of a capture is opened here, by whoever called, not by the daemon.
@@ -120,7 +125,7 @@ async function ask({ command, args, common }: Invocation, name: string): Promise
   failure ??= output.fileError?.message ?? null;
   if (failure === null) return output.exitCode;
   complain(`tapstack ${command.name}: ${failure}`);
-  return command.name === 'ping' ? ExitCode.Usage : ExitCode.Failed;
+  return failureCode;
 }
 
 /** Commander's message as a sentence that says where. */

@@ -103,12 +103,9 @@ export class ControlServer implements Task {
 
   #accept(socket: Socket): void {
     if (this.#clients.size >= CLIENTS_MAX) {
-      socket.end(
-        formatLine({
-          id: -1,
-          error: { code: 'EMFILE', text: `${CLIENTS_MAX} clients are connected already` },
-        }),
-      );
+      const error = { code: 'EMFILE', text: `${CLIENTS_MAX} clients are connected already` };
+      socket.write(formatLine({ id: -1, error }));
+      socket.destroySoon();
       return;
     }
     const { commands, hello, clock, wake } = this.#options;
@@ -142,7 +139,7 @@ export class ControlServer implements Task {
       socket.write(text);
     }
     if (socket.writableLength > PENDING_MAX_BYTES) socket.pause();
-    if (session.isBroken) socket.end();
+    if (session.isBroken) socket.destroySoon();
   }
 }
 

@@ -17,6 +17,8 @@ export class FakeStream implements ResultStream {
   readonly items: object[] = [];
   end: object | null = null;
   isCancelled = false;
+  /** What it ends with when it is cancelled. */
+  cancelledEnd: object = { isCancelled: true };
   closeCount = 0;
 
   pollItem(): object | null {
@@ -29,7 +31,7 @@ export class FakeStream implements ResultStream {
 
   cancel(): void {
     this.isCancelled = true;
-    this.end = { isCancelled: true };
+    this.end = this.cancelledEnd;
   }
 
   close(): void {
