@@ -72,6 +72,10 @@ function tapstack(
   });
 }
 
+function split(words: string): string[] {
+  return words === '' ? [] : words.split(' ');
+}
+
 t.test('names in short, as `ip` takes them', (t) => {
   const cases: [string, string][] = [
     ['a', 'addr'],
@@ -100,7 +104,6 @@ t.test('names in short, as `ip` takes them', (t) => {
     ['', ''],
   ];
   for (const [words, want] of cases) {
-    const split = (text: string): string[] => (text === '' ? [] : text.split(' '));
     t.same(expandNames(COMMANDS, split(words)), split(want), words);
   }
   t.end();
@@ -142,12 +145,13 @@ t.test('a wrong command line is one sentence and exit code 2', async (t) => {
     ['ping', /^tapstack ping: HOST: is missing\n$/],
     ['link set lo', /^tapstack link set: nothing is to be changed; say up, down or mtu BYTES\n$/],
   ];
-  for (const [line, want] of cases) {
+  const check = async ([line, want]: [string, RegExp]): Promise<void> => {
     const { status, stdout, stderr } = await tapstack(line.split(' '));
     t.equal(status, 2, line);
     t.match(stderr, want);
     t.equal(stdout, '');
-  }
+  };
+  await Promise.all(cases.map(check));
 });
 
 t.test('without a daemon it says how to start one', async (t) => {

@@ -37,6 +37,10 @@ function call(name: string, words: string, options: RawArgs = {}): unknown {
   return host.calls.at(-1);
 }
 
+function upConfig(raw: RawArgs, isRoot = true): Record<string, unknown> {
+  return plain(readUp(raw, isRoot)) as Record<string, unknown>;
+}
+
 /** Values of classes as they print. */
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (_, one: unknown) => textOf(one)));
@@ -44,7 +48,9 @@ function plain(value: unknown): unknown {
 
 function textOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.getPrototypeOf(value) === Object.prototype ? value : String(value);
+  return Object.getPrototypeOf(value) === Object.prototype
+    ? value
+    : (value as { toString(): string }).toString();
 }
 
 t.test("ip's grammar: words stand in their place or behind their keyword", (t) => {
@@ -266,22 +272,20 @@ t.test(
 );
 
 t.test('up: what is not given follows from what is', (t) => {
-  const config = (raw: RawArgs, isRoot = true): Record<string, unknown> =>
-    plain(readUp(raw, isRoot)) as Record<string, unknown>;
-  t.same(config({}, false).user, null, 'who is not root stays who it is');
-  t.same(config({ name: 'lab0' }).device, 'lab0');
-  t.same(config({ name: 'lab0', dev: 'x0' }).device, 'x0');
-  t.same(config({ address: ['192.0.2.1/24'] }).hostAddress, '192.0.2.2/24', 'the first that is free');
-  t.same(config({ address: ['192.0.2.9/24', '192.0.2.1/24'] }).gateway, '192.0.2.2');
-  t.same(config({ address: ['192.0.2.0/31'] }).hostAddress, '192.0.2.1/31');
-  t.same(config({ address: ['192.0.2.5/32'] }).hostAddress, null, 'a network of one has no room');
-  t.same(config({ hostAddress: 'none' }).gateway, null);
-  t.same(config({ hostAddress: 'none', gateway: '10.77.0.9' }).gateway, '10.77.0.9');
-  t.same(config({ gateway: 'none' }).gateway, null);
-  const handed = config({ fd: '3' });
+  t.same(upConfig({}, false).user, null, 'who is not root stays who it is');
+  t.same(upConfig({ name: 'lab0' }).device, 'lab0');
+  t.same(upConfig({ name: 'lab0', dev: 'x0' }).device, 'x0');
+  t.same(upConfig({ address: ['192.0.2.1/24'] }).hostAddress, '192.0.2.2/24', 'the first that is free');
+  t.same(upConfig({ address: ['192.0.2.9/24', '192.0.2.1/24'] }).gateway, '192.0.2.2');
+  t.same(upConfig({ address: ['192.0.2.0/31'] }).hostAddress, '192.0.2.1/31');
+  t.same(upConfig({ address: ['192.0.2.5/32'] }).hostAddress, null, 'a network of one has no room');
+  t.same(upConfig({ hostAddress: 'none' }).gateway, null);
+  t.same(upConfig({ hostAddress: 'none', gateway: '10.77.0.9' }).gateway, '10.77.0.9');
+  t.same(upConfig({ gateway: 'none' }).gateway, null);
+  const handed = upConfig({ fd: '3' });
   t.same([handed.fd, handed.hostAddress, handed.gateway], [3, null, '10.77.0.1'], 'somebody set the host up');
-  t.same(config({ fd: '3', hostAddress: '10.77.0.1/24' }).hostAddress, '10.77.0.1/24');
-  const { mode, offload, services } = config({ tun: true, noOffload: true, noServices: true });
+  t.same(upConfig({ fd: '3', hostAddress: '10.77.0.1/24' }).hostAddress, '10.77.0.1/24');
+  const { mode, offload, services } = upConfig({ tun: true, noOffload: true, noServices: true });
   t.same([mode, offload, services], ['tun', false, false]);
   t.end();
 });

@@ -1,4 +1,6 @@
 /** A stack that remembers what was asked of it, and answers what a test has put there. */
+import type { Ip } from '../../src/addr/ip.ts';
+import type { Prefix } from '../../src/addr/prefix.ts';
 import type {
   ControlHost,
   NeighborChange,
@@ -59,10 +61,10 @@ export class FakeHost implements ControlHost {
   changeLink(_now: unknown, dev: string, change: object): Refusal | null {
     return this.#answer(null, 'changeLink', dev, change);
   }
-  addAddress(_now: unknown, dev: string | undefined, address: object): Refusal | null {
+  addAddress(_now: unknown, dev: string | undefined, address: Prefix): Refusal | null {
     return this.#answer(null, 'addAddress', dev, String(address));
   }
-  deleteAddress(_now: unknown, dev: string | undefined, address: object): Refusal | null {
+  deleteAddress(_now: unknown, dev: string | undefined, address: Prefix): Refusal | null {
     return this.#answer(null, 'deleteAddress', dev, String(address));
   }
   routes(filter: RouteFilter): readonly RouteReport[] | Refusal {
@@ -92,7 +94,7 @@ export class FakeHost implements ControlHost {
   setNeighbor(_now: unknown, verb: string, change: NeighborChange): Refusal | null {
     return this.#answer(null, 'setNeighbor', verb, change);
   }
-  deleteNeighbor(address: object, dev: string | undefined): Refusal | null {
+  deleteNeighbor(address: Ip, dev: string | undefined): Refusal | null {
     return this.#answer(null, 'deleteNeighbor', String(address), dev);
   }
   flushNeighbors(dev: string | undefined): number | Refusal {

@@ -21,7 +21,7 @@ const NOW = 0 as Instant;
 const HELLO = { tapstack: PROTOCOL, version: '1.2.3', name: 'lab0', pid: 7 };
 
 /** A daemon's end; the greeting has been sent. */
-function session(): { session: Session; host: FakeHost; say(message: unknown): unknown[] } {
+function session(): { session: Session; host: FakeHost; readonly say: (message: unknown) => unknown[] } {
   const host = new FakeHost();
   const one = new Session(COMMANDS, host, HELLO);
   one.pollOutput(NOW);

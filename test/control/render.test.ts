@@ -302,7 +302,6 @@ function reply(timeMs: number): PingItem & { type: 'reply' } {
 }
 
 t.test('traceroute: as traceroute -n', (t) => {
-  const probe = (from: string | null, timeMs: number | null, mark = ''): object => ({ from, timeMs, mark });
   const items: [unknown, string][] = [
     [
       { type: 'start', destination: '10.9.0.2', hopsMax: 30, bytes: 60 } satisfies TraceItem,
@@ -394,3 +393,7 @@ t.test('status: a page for a person', (t) => {
     t.match(render('status', { ...status, uptimeSec }), want);
   t.end();
 });
+
+function probe(from: string | null, timeMs: number | null, mark = ''): object {
+  return { from, timeMs, mark };
+}

@@ -12,15 +12,25 @@ function problem(type: Type<unknown>, value: unknown): string {
   return read instanceof ConfigError ? read.problem : `took ${JSON.stringify(read)}`;
 }
 
+/** The value as it prints. */
+function text(type: Type<{ toString(): string } | number>, value: unknown): string {
+  const read = type.read(value);
+  return read instanceof ConfigError ? read.text : read.toString();
+}
+
+function network(value: string): string {
+  return formatPrefix(types.network.read(value) as Prefix);
+}
+
 t.test('numbers are decimal or hexadecimal, whole, and within bounds', (t) => {
   const type = integer('N', 1, 300);
-  for (const [text, want] of [
+  for (const [value, want] of [
     ['1', 1],
     ['300', 300],
     ['0x10', 16],
     [7, 7],
   ] as const)
-    t.equal(type.read(text), want, String(text));
+    t.equal(type.read(value), want, String(value));
   for (const bad of ['0', '301', '-1', '1.5', '', ' 1', '1 ', '1e2', '0x', 'ten', null, {}, [1], true, 1.5])
     t.equal(problem(type, bad), `${JSON.stringify(bad)} is no whole number from 1 to 300`);
   t.equal(integer('N', -5, 5).read('-3'), -3);
@@ -55,12 +65,11 @@ t.test('a long value is cut in the sentence about it', (t) => {
 });
 
 t.test('addresses and prefixes', (t) => {
-  t.equal(String(types.address.read('10.77.0.1')), '10.77.0.1');
+  t.equal(text(types.address, '10.77.0.1'), '10.77.0.1');
   t.match(problem(types.address, '10.77.0'), 'is no IP address; write one such as 10.77.0.1');
   t.match(problem(types.host, 'example.org'), 'names cannot be resolved yet');
-  t.equal(String(types.interfaceAddress.read('10.77.0.2/24')), '10.77.0.2/24');
+  t.equal(text(types.interfaceAddress, '10.77.0.2/24'), '10.77.0.2/24');
   t.match(problem(types.interfaceAddress, '10.77.0.2/33'), 'is no address with the length of its network');
-  const network = (text: string): string => formatPrefix(types.network.read(text) as Prefix);
   t.equal(network('10.0.0.0/8'), '10.0.0.0/8');
   t.equal(network('10.0.0.1'), '10.0.0.1/32');
   t.equal(network('default'), '0.0.0.0/0');
@@ -72,7 +81,7 @@ t.test('addresses and prefixes', (t) => {
 });
 
 t.test('link addresses are those of one station where one is meant', (t) => {
-  t.equal(String(types.stationMac.read('2:0:0:0:0:1')), '02:00:00:00:00:01');
+  t.equal(text(types.stationMac, '2:0:0:0:0:1'), '02:00:00:00:00:01');
   for (const bad of ['01:00:5e:00:00:01', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00'])
     t.match(problem(types.stationMac, bad), 'is not the address of one station', bad);
   t.match(problem(types.stationMac, '02:00'), 'is no MAC address');

@@ -14,7 +14,6 @@ import * as neighbors from '../../src/daemon/host/neighbors.ts';
 import * as routes from '../../src/daemon/host/routes.ts';
 import { stableMac } from '../../src/daemon/link.ts';
 import { errorMark, errorText } from '../../src/daemon/stream/icmp-text.ts';
-import type { Stack } from '../../src/stack/stack.ts';
 import { address, joined } from '../support/hosts.ts';
 
 const net = joined();
@@ -205,16 +204,12 @@ t.test(
   },
 );
 
+function get(to: string): unknown {
+  const open = { from: undefined, iif: undefined, oif: undefined, tos: undefined, mark: undefined };
+  return routes.routeTo(stack, { ...open, to: address(to) });
+}
+
 t.test('route get answers as the data path would', (t) => {
-  const get = (to: string): unknown =>
-    routes.routeTo(stack, {
-      to: address(to),
-      from: undefined,
-      iif: undefined,
-      oif: undefined,
-      tos: undefined,
-      mark: undefined,
-    });
   t.same(get('10.1.0.3'), { dst: '10.1.0.3', dev, prefsrc: '10.1.0.2', flags: [], cache: [] });
   t.same(get('10.1.0.2'), {
     type: 'local',
@@ -313,8 +308,7 @@ t.test('neighbours', (t) => {
 });
 
 t.test('what changed is used by packets at once', (t) => {
-  const open = (one: Stack): ReturnType<Stack['sockets']['openUdp']> => one.sockets.openUdp();
-  const socket = open(stack);
+  const socket = stack.sockets.openUdp();
   if (typeof socket === 'string') throw new Error(socket);
   t.equal(socket.sendTo(new Uint8Array(1), 0, 1, address('10.8.0.1'), 9), 'ENETUNREACH');
   routes.changeRoute(stack, 'add', route('10.8.0.0/16', { via: address('10.1.0.3') }));
