@@ -24,6 +24,8 @@ export interface PortUser {
   readonly ipv6Only: boolean;
   readonly reuseAddress: boolean;
   readonly reusePort: boolean;
+  /** It has the port to itself then, SO_REUSEADDR or not. */
+  readonly isListening?: boolean;
 }
 
 /** All sockets of one protocol, by local port. */
@@ -52,7 +54,7 @@ export class Ports {
     const others = this.#space.atPort(port);
     for (let i = 0; i < others.length; i++) {
       const other = others[i] as PortUser;
-      if (user.reuseAddress && other.reuseAddress) continue;
+      if (user.reuseAddress && other.reuseAddress && other.isListening !== true) continue;
       if (user.reusePort && other.reusePort) continue;
       if (user.device !== 0 && other.device !== 0 && user.device !== other.device) continue;
       if (overlap(local, user.ipv6Only, other.local, other.ipv6Only)) return true;
@@ -70,6 +72,20 @@ export class Ports {
    * after the other, so that a port is not used again soon. 0 when none is free.
    */
   allocateFor(user: PortUser, local: Ip, remote: Ip, remotePort: number): number {
+    return this.#search(user, local, this.#offsetFor(local, remote, remotePort));
+  }
+
+  /** The ports of `allocateFor` in their order, until `tryPort` takes one; answers that one, or 0. */
+  searchFor(local: Ip, remote: Ip, remotePort: number, tryPort: (port: number) => boolean): number {
+    const first = this.#offsetFor(local, remote, remotePort);
+    for (let i = 0; i < EPHEMERAL_COUNT; i++) {
+      const port = EPHEMERAL_MIN + ((first + i) % EPHEMERAL_COUNT);
+      if (tryPort(port)) return port;
+    }
+    return 0;
+  }
+
+  #offsetFor(local: Ip, remote: Ip, remotePort: number): number {
     const { message } = this.#hash;
     message[0] = local.a;
     message[1] = local.b;
@@ -82,7 +98,7 @@ export class Ports {
     message[8] = remotePort;
     const offset = (this.#hash.hash() >>> 0) % EPHEMERAL_COUNT;
     this.#next = (this.#next + 1) % EPHEMERAL_COUNT;
-    return this.#search(user, local, (this.#next + offset) % EPHEMERAL_COUNT);
+    return (this.#next + offset) % EPHEMERAL_COUNT;
   }
 
   #search(user: PortUser, local: Ip, first: number): number {

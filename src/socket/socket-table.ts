@@ -1,18 +1,19 @@
 /**
  * The sockets of one stack: opens them, brings them what arrives, and closes them all at the end.
  *
- *     ip → udp.handlePacket              ┐
+ *     ip → udp.handlePacket, tcp         ┐
  *          raw.peekPacket                ├→ socket → report(now), once per turn → onReady → application
  *     icmp → handleQuote, deliverEchoReply ┘
  */
 import type { Errno } from '../base/errno.ts';
 import type { Instant } from '../base/time.ts';
 import type { Packet } from '../packet/packet.ts';
+import type { Tcp } from '../tcp/tcp.ts';
 import type { Quote4 } from '../udp/path-error.ts';
 import { PathError } from '../udp/path-error.ts';
 import { Udp } from '../udp/udp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
-import type { SocketLimits } from './context.ts';
+import type { Reporter, SocketLimits } from './context.ts';
 import { SocketContext } from './context.ts';
 import type { SocketHost } from './host.ts';
 import { PingSocket } from './ping-socket.ts';
@@ -20,12 +21,17 @@ import { PingTable } from './ping-table.ts';
 import { Ports } from './ports.ts';
 import { RawSocket } from './raw-socket.ts';
 import { RawTable } from './raw-table.ts';
+import { TcpSpace } from './tcp/tcp-space.ts';
+import { TcpSocket } from './tcp-socket.ts';
 import { UdpSocket } from './udp-socket.ts';
 
 /** As `/proc/net/sockstat` has it. */
 export interface SocketStatus {
   readonly used: number;
   readonly udp: number;
+  /** Connections, those that nobody has accepted yet and those that are being closed included; and TIME-WAIT. */
+  readonly tcp: number;
+  readonly tcpTw: number;
   readonly raw: number;
   readonly ping: number;
   readonly memoryBytes: number;
@@ -38,6 +44,7 @@ export class SocketTable {
   readonly ping: PingTable;
   readonly #context: SocketContext;
   readonly #udpPorts: Ports;
+  #tcp: TcpSpace | null = null;
   readonly #error = new PathError();
 
   constructor(host: SocketHost, limits: Partial<SocketLimits> = {}) {
@@ -50,6 +57,22 @@ export class SocketTable {
 
   get count(): number {
     return this.#context.sockets.size;
+  }
+
+  /** From now on there are TCP sockets: over `tcp`, which its owner feeds and drives. */
+  attachTcp(tcp: Tcp): void {
+    this.#tcp = new TcpSpace(this.#context, tcp, this.#context.host.rng.fork('tcp ports'));
+  }
+
+  /** ENOBUFS when there are too many sockets already; those that are accepted are limited by TCP itself. */
+  openTcp(family: 4 | 6 = 4): TcpSocket | Errno {
+    if (this.#tcp === null) return 'EOPNOTSUPP';
+    return this.#isFull ? 'ENOBUFS' : new TcpSocket(this.#tcp, family);
+  }
+
+  /** All that are open, for lists. */
+  get all(): ReadonlySet<Reporter> {
+    return this.#context.sockets;
   }
 
   /** ENOBUFS when there are too many sockets already. */
@@ -75,6 +98,8 @@ export class SocketTable {
     switch (quote.protocol) {
       case ipv4.Protocol.Udp:
         return this.udp.handleError(now, error) || isRaw;
+      case ipv4.Protocol.Tcp:
+        return this.#tcp?.tcp.handleError(now, error) === true || isRaw;
       case ipv4.Protocol.Icmp:
         return this.ping.handleError(error) || isRaw;
       default:
@@ -97,8 +122,13 @@ export class SocketTable {
     return this.#context.isDue;
   }
 
+  /** Connections are reset: nobody will be there to see their end. */
   closeAll(): void {
-    for (const socket of this.#context.sockets) socket.close();
+    for (const socket of this.#context.sockets) {
+      if (socket instanceof TcpSocket) socket.abort();
+      else socket.close();
+    }
+    this.#tcp?.tcp.closeAll();
   }
 
   status(): SocketStatus {
@@ -106,6 +136,8 @@ export class SocketTable {
     return {
       used: this.count,
       udp: this.udp.table.count,
+      tcp: this.#tcp?.tcp.shared.table.count ?? 0,
+      tcpTw: this.#tcp?.tcp.shared.timeWait.count ?? 0,
       raw: this.raw.count,
       ping: this.ping.count,
       memoryBytes: memoryUsed,
@@ -114,6 +146,6 @@ export class SocketTable {
   }
 
   get #isFull(): boolean {
-    return this.count >= this.#context.limits.socketsMax;
+    return this.count - (this.#tcp?.acceptedCount ?? 0) >= this.#context.limits.socketsMax;
   }
 }

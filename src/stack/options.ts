@@ -5,6 +5,7 @@ import type { Rng } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
 import type { IpOptions } from '../ip/shared.ts';
 import type { Pool } from '../packet/pool.ts';
+import type { TcpConfig } from '../tcp/config.ts';
 
 /** Slots of a daemon's pool: 512 hold 32 MB of address space, of which a busy host touches a tenth. */
 export const POOL_SLOTS = 512;
@@ -26,6 +27,7 @@ export interface StackOptions {
   /** In place of a pool of its own: who makes many stacks, one after the other, need not pay for memory each time. */
   readonly pool?: Pool;
   readonly ip?: Partial<IpOptions>;
+  readonly tcp?: Partial<TcpConfig>;
   /** Milliseconds since the Unix epoch at `now`, for ICMP timestamps and daytime; without it they are not answered. */
   readonly wallClock?: (now: Instant) => number;
 }

@@ -40,6 +40,7 @@ import { Pool } from '../packet/pool.ts';
 import { Pfifo } from '../qdisc/fifo.ts';
 import { Fib } from '../route/fib.ts';
 import { SocketTable } from '../socket/socket-table.ts';
+import { Tcp } from '../tcp/tcp.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import type { AddressOptions } from './addressing.ts';
@@ -51,6 +52,7 @@ import { INTERFACES_MAX, POOL_SLOTS, TXQUEUELEN } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { RedirectRoutes } from './redirect-routes.ts';
 import { SocketPort } from './socket-port.ts';
+import { TcpPort } from './tcp-port.ts';
 import type { TurnParts } from './turn.ts';
 import { turn } from './turn.ts';
 
@@ -64,6 +66,7 @@ export class Stack {
   readonly paths: PathMtuCache = new PathMtuCache();
   readonly loopback: Interface;
   readonly sockets: SocketTable;
+  readonly tcp: Tcp;
   readonly #options: StackOptions;
   readonly #input: Ip4Input;
   readonly #output: Ip4Output;
@@ -71,6 +74,7 @@ export class Stack {
   readonly #addressing: Addressing;
   readonly #socketPort: SocketPort;
   readonly #icmpPort: IcmpPort;
+  readonly #tcpPort: TcpPort;
   readonly #upper: InterfaceUpper;
   readonly #watched: number[] = [];
   readonly #watchedOf = new Map<number, number[]>();
@@ -109,9 +113,13 @@ export class Stack {
       rng: rng.fork('socket'),
     });
     this.sockets = new SocketTable(this.#socketPort);
+    this.#tcpPort = new TcpPort(this.#socketPort, rng.fork('tcp'));
+    this.tcp = new Tcp(options.now, this.#tcpPort, options.tcp);
+    this.sockets.attachTcp(this.tcp);
     const reassembler = new Reassembler(this.drops, rng.fork('reassemble'));
     this.#delivery = new Ip4Delivery(this.ip, reassembler, this.icmp, this.sockets.raw);
     this.#delivery.register(ipv4.Protocol.Udp, this.sockets.udp);
+    this.#delivery.register(ipv4.Protocol.Tcp, this.tcp);
     this.#delivery.register(ipv4.Protocol.Igmp, new IgmpDemux(this.ip.interfaces));
     const forward = new Ip4Forward(this.ip, this.#output, this.icmp);
     this.#input = new Ip4Input(this.ip, this.#delivery, forward, this.icmp);
@@ -129,9 +137,10 @@ export class Stack {
       timers: this.timers,
       watched: this.#watched,
       drainSockets: (now) => this.#drainSockets(now),
+      isDue: () => this.sockets.isDue || (this.tcp.isDue && this.#tcpPort.hasRoom),
       pollEvents: () => this.#pollEvents(),
     };
-    for (const timed of [this.#delivery, this.paths, redirects]) this.#watch(0, timed);
+    for (const timed of [this.#delivery, this.paths, redirects, this.tcp]) this.#watch(0, timed);
     this.loopback = this.#makeLoopback(options.now);
   }
 
@@ -229,10 +238,10 @@ export class Stack {
     else ids.push(id);
   }
 
-  #drainSockets(now: Instant): boolean {
+  #drainSockets(now: Instant): void {
     this.sockets.report(now);
+    this.tcp.pollTransmit(now);
     this.#outbox.drain(now, this.#output);
-    return this.sockets.isDue;
   }
 
   #pollEvents(): void {

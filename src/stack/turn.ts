@@ -17,8 +17,10 @@ export interface TurnParts {
   readonly timers: TimerQueue;
   /** Ids of the watched machines whose deadlines may have changed in this turn. */
   readonly watched: readonly number[];
-  /** Lets sockets report and send what they have; answers whether there is more to report at once. */
-  drainSockets(now: Instant): boolean;
+  /** Lets sockets report and send what they have. */
+  drainSockets(now: Instant): void;
+  /** Whether there is more of that, and room for it. */
+  isDue(): boolean;
   /** Takes in what machines have to say about addresses. */
   pollEvents(now: Instant): void;
 }
@@ -36,7 +38,7 @@ export function turn(parts: TurnParts, now: Instant): Instant {
   }
   if (timers.run(now, TIMER_BUDGET) >= TIMER_BUDGET) isMore = true;
   parts.pollEvents(now);
-  if (parts.drainSockets(now)) isMore = true;
+  parts.drainSockets(now);
   let next: Instant = NEVER;
   for (let i = 1; i < interfaces.length; i++) {
     const iface = interfaces[i];
@@ -45,6 +47,7 @@ export function turn(parts: TurnParts, now: Instant): Instant {
     next = earliest(next, iface.nextTimeout());
   }
   for (let i = 0; i < watched.length; i++) timers.update(watched[i] as number);
-  if (isMore) return now;
+  // Frames that left have made room.
+  if (isMore || parts.isDue()) return now;
   return earliest(next, timers.next());
 }

@@ -98,6 +98,11 @@ export class Tcp {
     expireTimeWait(now, tcp, TIMEOUT_BUDGET);
   }
 
+  /** Whether `pollTransmit` has something to do. */
+  get isDue(): boolean {
+    return this.shared.output.length > 0;
+  }
+
   /** Lets connections send what they have. True when something is left, for want of slots or of time. */
   pollTransmit(now: Instant): boolean {
     const tcp = this.shared;

@@ -54,7 +54,7 @@ export class PathError {
   receivedAt: Instant = START;
   /** What had been sent: addresses, protocol, and ports where the protocol has some. */
   readonly sent: FlowKey = new FlowKey();
-  /** Of an echo that had been sent. */
+  /** Of an echo that had been sent; the sequence number of a TCP segment too. */
   id = 0;
   seq = 0;
 
@@ -130,6 +130,8 @@ export class PathError {
     if (protocol === ipv4.Protocol.Udp || protocol === ipv4.Protocol.Tcp) {
       this.sent.srcPort = udp.srcPort(view, at);
       this.sent.dstPort = udp.dstPort(view, at);
+      // RFC 792 quotes eight bytes, which is as far as TCP's sequence number.
+      if (protocol === ipv4.Protocol.Tcp) this.seq = view.getInt32(at + 4);
     } else if (protocol === ipv4.Protocol.Icmp && icmp4.type(view, at) === icmp4.Type.Echo) {
       this.id = icmp4.id(view, at);
       this.seq = icmp4.seq(view, at);
