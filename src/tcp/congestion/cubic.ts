@@ -170,6 +170,7 @@ export class Cubic implements CongestionControl {
     this.startAt = prior.startAt;
     this.wEst = prior.wEst;
     this.#isAfterTimeout = false;
+    if (prior.ssthresh === SSTHRESH_INFINITE) this.#hystart.onSpuriousLoss();
   }
 
   onIdle(now: Instant, idleUs: number, rtoUs: number, mss: number): void {

@@ -17,7 +17,8 @@ const N_RTT_SAMPLE = 8;
 const CSS_GROWTH_DIVISOR = 4;
 const CSS_ROUNDS = 5;
 
-export type HystartPhase = 'slow-start' | 'css' | 'done';
+/** `off`: a congestion event has ended the first slow start. */
+export type HystartPhase = 'slow-start' | 'css' | 'done' | 'off';
 
 export class Hystart {
   phase: HystartPhase = 'slow-start';
@@ -29,6 +30,9 @@ export class Hystart {
   #samples = 0;
   #cssRounds = 0;
 
+  #phaseBefore: HystartPhase = 'slow-start';
+
+  /** It has found the end of slow start. */
   get isDone(): boolean {
     return this.phase === 'done';
   }
@@ -40,7 +44,7 @@ export class Hystart {
 
   /** §4.2, for every acknowledgement in slow start. */
   onAck(ack: AckSample): void {
-    if (this.phase === 'done') return;
+    if (this.phase === 'done' || this.phase === 'off') return;
     if (!this.#hasRound) {
       this.#hasRound = true;
       this.#windowEnd = ack.nxt;
@@ -69,7 +73,12 @@ export class Hystart {
   }
 
   onCongestion(): void {
-    this.phase = 'done';
+    if (this.phase !== 'off') this.#phaseBefore = this.phase;
+    this.phase = 'off';
+  }
+
+  onSpuriousLoss(): void {
+    this.phase = this.#phaseBefore;
   }
 
   #beginRound(nxt: number): void {

@@ -97,6 +97,7 @@ export class Reno implements CongestionControl {
   onSpuriousLoss(): void {
     this.cwnd = Math.max(this.cwnd, this.#priorCwnd);
     this.ssthresh = Math.max(this.ssthresh, this.#priorSsthresh);
+    if (this.#priorSsthresh === SSTHRESH_INFINITE) this.#hystart.onSpuriousLoss();
   }
 
   onIdle(_now: Instant, idleUs: number, rtoUs: number, mss: number): void {

@@ -127,7 +127,9 @@ export class AckDigest implements DeliverySink, LossSink {
     takeDsack(options, segment.ack, this.dsack);
     if (this.dsack.isPresent) {
       this.#shared.counters.tcpDsackRecv++;
-      state.rack.handleDsack(sndUna, sndNxt);
+      // RFC 8985 §7.4.2: a probe that was not needed says nothing about reordering.
+      const isOfProbe = state.tlp.isOut && this.dsack.to === state.tlp.endSeq;
+      if (!isOfProbe) state.rack.handleDsack(sndUna, sndNxt);
     }
     sortBlocks(options);
     for (let i = 0; i < options.sackCount; i++) {

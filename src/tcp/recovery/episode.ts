@@ -2,7 +2,7 @@
  * Congestion episodes: how one begins, ends, and is taken back. RFC 5681 §3.2, RFC 6675 §5, RFC 3168 §6.1.2, RFC 6298
  * §5, with the window spread by RFC 9937.
  */
-import { geq } from '../../base/seq32.ts';
+import { geq, gt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { Flag } from '../../wire/tcp.ts';
 import type { AckSample } from '../congestion/control.ts';
@@ -188,6 +188,8 @@ function leaveEpisode(now: Instant, state: RecoveryState, tcb: Tcb, sample: AckS
 /** It was none: the window is given back, and what was not lost is in flight. */
 function undoEpisode(now: Instant, state: RecoveryState, sample: AckSample): void {
   const wasLoss = state.phase === 'loss';
+  // Not lost, but late: RACK would take the next one for lost as well.
+  if (!wasLoss && gt(state.rack.fack, state.undo.marker)) state.rack.noteOvertaken(state.undo.marker);
   state.board.unmarkLost();
   state.control.onSpuriousLoss(now, sample);
   state.undo.disarm();

@@ -76,7 +76,11 @@ export class Rack {
       this.fack = end;
       return;
     }
-    if (wasRetransmitted || !lt(start, this.fack)) return;
+    if (!wasRetransmitted && lt(start, this.fack)) this.noteOvertaken(start);
+  }
+
+  /** What begins at `start` arrived after `fack`: as it came, or because a retransmission of it was not needed. */
+  noteOvertaken(start: number): void {
     this.isReorderingSeen = true;
     this.reorderingBytes = Math.max(this.reorderingBytes, (this.fack - start) | 0);
   }

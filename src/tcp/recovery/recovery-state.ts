@@ -71,7 +71,8 @@ export class RecoveryState {
   ) {
     this.shared = shared;
     this.rack = new Rack(una);
-    this.recover = una;
+    // RFC 6582 §3.2: at first below everything that is sent.
+    this.recover = (una - 1) | 0;
     this.lostFrom = una;
     this.usageSeq = una;
     this.control = startControl(now, name, mss, srttUs, shared.rng);

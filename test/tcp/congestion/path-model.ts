@@ -170,7 +170,7 @@ export class BulkFlow {
   readonly #path: PathModel;
   readonly #options: FlowOptions;
   readonly #config = defaultTcpConfig();
-  readonly #segment: Segment = new Segment();
+  readonly segment: Segment = new Segment();
   #isBegun = false;
 
   // The receiver.
@@ -341,7 +341,7 @@ export class BulkFlow {
     const { tcb, recovery } = this;
     const { now } = this.#path;
     if (lt(ack, tcb.sndUna)) return;
-    const segment = this.#segment;
+    const { segment } = this;
     segment.ack = ack;
     segment.flags = isEce ? Flag.Ack | Flag.Ece : Flag.Ack;
     segment.length = 0;
