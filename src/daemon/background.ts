@@ -4,8 +4,7 @@
  *     parent ── spawn, flags as JSON ──> child, in this file again
  *            <── ready, or why not ────  over the channel of Node, which closes then
  *
- * What the daemon says goes to a file beside its control socket, unless the standard error was led elsewhere than to
- * a terminal already.
+ * What the daemon says goes to a file beside its control socket, unless the standard error is a file already.
  */
 import { spawn } from 'node:child_process';
 import { fstatSync, openSync } from 'node:fs';
@@ -70,9 +69,9 @@ export function startInBackground(raw: RawArgs, config: UpConfig, version: strin
   });
 }
 
-/** Whether somebody wants the messages in a file or a pipe of theirs. */
+/** A file, that is: whoever reads from a pipe waits for its end, which a daemon would put off for ever. */
 function isLedElsewhere(): boolean {
-  return !process.stderr.isTTY && !fstatSync(STDERR).isCharacterDevice();
+  return fstatSync(STDERR).isFile();
 }
 
 function openLog(config: UpConfig): number {
