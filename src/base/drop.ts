@@ -137,6 +137,7 @@ export const Drop = {
   TcpRefused: 173,
   TcpMemory: 174,
   TcpTableFull: 175,
+  TcpRepeated: 176,
 
   // IPv6 (its own issue brings the rest)
   Ip6Unsupported: 200,

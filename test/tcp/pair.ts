@@ -377,6 +377,7 @@ export class Net {
       const next = this.next();
       if (next > end) {
         this.now = end;
+        this.step();
         return;
       }
       if (next > this.now) this.now = next;

@@ -16,7 +16,6 @@ import { TcpEvent, TIME_WAIT_BIT } from '../shared.ts';
 import { isSynchronized, State } from '../state.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
-import { arm } from '../time/deadlines.ts';
 
 const US_PER_MS = 1_000;
 
@@ -56,7 +55,9 @@ export function closeConnection(tcp: TcpShared, tcb: Tcb): void {
   }
   tcb.set(TcbFlag.ReadShut);
   shutWrite(tcp, tcb);
-  if (tcb.state === State.FinWait2) startFinWait(tcp.now, tcp, tcb);
+  // In FIN-WAIT-2 `serve`, which has the time, begins to count it.
+  tcb.keepAt = NEVER;
+  tcp.queueOutput(tcb);
 }
 
 /** ABORT: RST, and nothing is left. `code` is what the application will read, if it still holds it. */
@@ -74,7 +75,7 @@ export function handleFinAcked(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   switch (tcb.state) {
     case State.FinWait1:
       setState(tcp, tcb, State.FinWait2);
-      if (tcb.has(TcbFlag.Orphan)) startFinWait(now, tcp, tcb);
+      if (tcb.has(TcbFlag.Orphan)) tcp.queueOutput(tcb);
       break;
     case State.Closing:
       enterTimeWait(now, tcp, tcb);
@@ -104,12 +105,6 @@ export function handleFinReceived(now: Instant, tcp: TcpShared, tcb: Tcb): void 
       break;
   }
   if (tcb.state !== State.Closed) tcp.notify(tcb, TcpEvent.Readable | TcpEvent.End);
-}
-
-/** Nobody waits for the peer's FIN but we: not forever (`tcp_fin_timeout`). */
-function startFinWait(now: Instant, tcp: TcpShared, tcb: Tcb): void {
-  tcb.keepAt = after(now, us(tcp.config.finTimeoutMs * US_PER_MS));
-  arm(tcp.wheel, tcb, tcb.keepAt);
 }
 
 /** What is left of the connection moves to the table of TIME-WAIT; the record stays only for who still holds it. */

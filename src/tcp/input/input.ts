@@ -105,18 +105,19 @@ function isAcceptable(tcb: Tcb, segment: Segment): boolean {
   return gt(segment.end, tcb.rcvNxt);
 }
 
-/** A SYN outside the window. In SYN-RECEIVED it may be the one that began it: our answer was lost. */
+/** A SYN outside the window: it is not looked at any further. In SYN-RECEIVED it may be the one that began it: our answer was lost. */
 function answerSyn(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Drop {
   if (tcb.state === State.SynReceived && segment.seq === tcb.irs && !segment.has(Flag.Ack)) {
     tcb.set(TcbFlag.SynDue);
     tcp.queueOutput(tcb);
-    return Drop.None;
+    return Drop.TcpRepeated;
   }
   if (tcb.state === State.SynReceived && segment.seq === tcb.irs && segment.ack === tcb.sndNxt) {
     // Simultaneous open: their SYN-ACK is the acknowledgement of ours (RFC 9293 figure 8).
     const drop = handleHandshakeAck(now, tcp, tcb, segment);
-    if (drop === Drop.None) ackNow(tcp, tcb);
-    return drop;
+    if (drop !== Drop.None) return drop;
+    ackNow(tcp, tcb);
+    return Drop.TcpRepeated;
   }
   tcp.counters.tcpExt.tcpSynChallenge++;
   challenge(now, tcp, tcb);

@@ -23,6 +23,7 @@ import { isUpdateDue, tuneReceiver } from './window.ts';
 
 /** One connection sends so many packets, super-segments or not, before others have their turn. */
 const BURST_MAX = 16;
+const US_PER_MS = 1_000;
 
 /** Sends what there is to send. True when something is left for want of a slot, or for the sake of others. */
 export function serve(now: Instant, tcp: TcpShared, tcb: Tcb): boolean {
@@ -36,9 +37,17 @@ export function serve(now: Instant, tcp: TcpShared, tcb: Tcb): boolean {
     tuneReceiver(now, tcp, tcb);
     if (isUpdateDue(tcp, tcb)) tcb.set(TcbFlag.AckNow);
   }
+  if (state === State.FinWait2 && tcb.has(TcbFlag.Orphan) && tcb.keepAt === NEVER)
+    startFinWait(now, tcp, tcb);
   const isMore = maySend(state) && sendData(now, tcp, tcb);
   if (tcb.has(TcbFlag.AckNow) && !emit(now, tcp, tcb, tcb.sndNxt, 0, 0)) return true;
   return isMore;
+}
+
+/** Nobody waits for the peer's FIN but we: not forever (`tcp_fin_timeout`). */
+function startFinWait(now: Instant, tcp: TcpShared, tcb: Tcb): void {
+  tcb.keepAt = now + tcp.config.finTimeoutMs * US_PER_MS;
+  arm(tcp.wheel, tcb, tcb.keepAt);
 }
 
 /** What the loss recovery of this connection is; made when the first data leave. */
