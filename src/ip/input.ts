@@ -54,6 +54,12 @@ export class Ip4Input {
     packet.head = l3;
     packet.tail = l3 + ipv4.totalLength(view, l3);
     packet.l4 = l3 + ipv4.headerLength(view, l3);
+    // What a device says of a frame may be wrong: completing such a sum would change the header just checked.
+    if ((packet.flags & PacketFlag.ChecksumPartial) !== 0 && packet.csumStart < packet.l4) {
+      counters.inHdrErrors++;
+      drops.drop(packet, Drop.OffloadBad);
+      return;
+    }
     const martian = this.#martian(packet, iface);
     if (martian !== Drop.None) {
       counters.inAddrErrors++;

@@ -171,6 +171,7 @@ export class Faults {
         macs,
         groups: GROUPS.map(({ d }) => d).concat([0xe0000001 | 0, 0xe0000016 | 0]),
         ports: PORTS,
+        spared: PORTS,
         medium: link.segment.options.medium ?? 'ethernet',
       });
       for (let i = rng.below(GARBAGE_FRAMES_MAX); i > 0; i--) {

@@ -8,7 +8,7 @@ import type { Mac } from '../addr/mac.ts';
 import { BROADCAST_MAC, Mac as MacValue } from '../addr/mac.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Packet } from '../packet/packet.ts';
-import { PacketFlag, SLOT_BYTES } from '../packet/packet.ts';
+import { GsoType, PacketFlag } from '../packet/packet.ts';
 import * as arp from '../wire/arp.ts';
 import { checksum, pseudo4 } from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -23,8 +23,10 @@ export interface Targets {
   readonly addresses: readonly number[];
   readonly macs: readonly Mac[];
   readonly groups: readonly number[];
-  /** UDP ports that have sockets, and must not get anything that looks right. */
+  /** UDP ports that have sockets: errors quote them. */
   readonly ports: readonly number[];
+  /** Those that must not get anything that looks right. */
+  readonly spared: readonly number[];
   readonly medium: 'ethernet' | 'ip';
 }
 
@@ -182,8 +184,7 @@ export class Garbage {
       rng.below(8) === 0 ? this.#address() : dst,
       this.#address(),
     );
-    const { ports } = this.#targets;
-    udp.write(view, quoted, ports.length > 0 ? this.#pick(ports) : 7, rng.below(0x1_0000), 8);
+    udp.write(view, quoted, this.#quotedPort(), rng.below(0x1_0000), 8);
     packet.tail = quoted + udp.HEADER_BYTES + rng.below(16);
     icmp4.fillChecksum(view, l4, packet.tail);
   }
@@ -261,9 +262,14 @@ export class Garbage {
   /** Never one where a socket would take garbage for data. */
   #port(): number {
     for (;;) {
-      const port = this.#rng.below(0x1_0000);
-      if (!this.#targets.ports.includes(port)) return port;
+      const port = this.#rng.below(2) === 0 ? this.#rng.below(0x1_0000) : this.#quotedPort();
+      if (!this.#targets.spared.includes(port)) return port;
     }
+  }
+
+  #quotedPort(): number {
+    const { ports } = this.#targets;
+    return ports.length > 0 ? this.#pick(ports) : 7;
   }
 
   #pick<T>(list: readonly T[]): T {
@@ -271,12 +277,20 @@ export class Garbage {
   }
 }
 
-/** Offload metadata as a device that lies would claim it: what a virtio header from outside can say. */
+/** Offload metadata that a device may hand up with a frame: inside of it, but not necessarily true. */
 export function claimOffload(rng: Rng, packet: Packet): void {
-  packet.flags |= rng.below(2) === 0 ? PacketFlag.ChecksumPartial : PacketFlag.ChecksumValid;
-  packet.csumStart = rng.below(4) === 0 ? rng.below(SLOT_BYTES) : packet.head + 14 + rng.below(60);
-  packet.csumOffset = rng.below(4) === 0 ? rng.below(0x1_0000) : rng.below(20);
+  const { head, tail, length } = packet;
+  if (length < 4) return;
+  if (rng.below(2) === 0) {
+    packet.flags |= PacketFlag.ChecksumPartial | PacketFlag.ChecksumValid;
+    packet.csumStart = Math.min(tail - 2, head + (rng.below(2) === 0 ? 34 : rng.below(length)));
+    packet.csumOffset = rng.below(2) === 0 ? 6 : rng.below(tail - packet.csumStart - 1);
+    packet.csumOffset = Math.min(packet.csumOffset, tail - packet.csumStart - 2);
+  } else {
+    packet.flags |= PacketFlag.ChecksumValid;
+  }
   if (rng.below(2) === 0) return;
-  packet.gsoType = [1, 4, 5, 3][rng.below(4)] as number;
-  packet.gsoSize = rng.below(4) === 0 ? 0 : rng.below(1_500);
+  packet.gsoType = [GsoType.Tcp4, GsoType.Tcp6, GsoType.Udp][rng.below(3)] as number;
+  packet.gsoSize = 1 + rng.below(rng.below(2) === 0 ? 16 : 1_500);
+  if (rng.below(8) === 0) packet.flags |= PacketFlag.GsoEcn;
 }

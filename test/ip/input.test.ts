@@ -2,6 +2,7 @@ import t from 'tap';
 import { Mac } from '../../src/addr/mac.ts';
 import { Drop } from '../../src/base/drop.ts';
 import { sec } from '../../src/base/time.ts';
+import { PacketFlag } from '../../src/packet/packet.ts';
 import type { HostOptions } from '../../src/sim/host.ts';
 import * as icmp4 from '../../src/wire/icmp4.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
@@ -112,6 +113,29 @@ t.test('frames that carry no datagram of ours', (t) => {
   });
   net.run();
   t.equal(dropped(net.b, Drop.FrameTruncated), 1, 'no whole Ethernet header');
+  net.end(t);
+  t.end();
+});
+
+t.test('a checksum to be completed inside of the IP header is nobody’s (virtio 1.2 §5.1.6.4.1)', (t) => {
+  const net = listening();
+  const fill = datagram({
+    to: net.mac,
+    src: PEER,
+    dst: OWN,
+    payload: udpBytes(PEER, OWN, 9, PORT, bytes(9)),
+  });
+  for (const start of [-14, 0, 12, 19]) {
+    net.link.inject((packet) => {
+      fill(packet);
+      packet.flags |= PacketFlag.ChecksumPartial;
+      packet.csumStart = packet.l3 + start;
+      packet.csumOffset = 6;
+    });
+  }
+  net.run();
+  t.equal(dropped(net.b, Drop.OffloadBad), 4);
+  t.equal(receiveAll(net.socket).length, 0);
   net.end(t);
   t.end();
 });
@@ -386,10 +410,15 @@ t.test('echo is answered from the address that was asked, and never to many (RFC
     ip({ src: OWN, dst: PEER, ttl: 64, isDf: false }),
     icmp({ type: 0, word: 0x12340001 }),
   );
+  const nothing = icmpBytes(8, 0, 0, new Uint8Array(4));
+  const zeros = { to: net.mac, src: PEER, dst: OWN, protocol: 1, payload: nothing, from: net.a.iface().mac };
+  net.link.inject(datagram(zeros));
+  net.run();
+  expectPacket(t, net.seen.last('a/eth0', 'in'), ip({ length: 32 }), icmp({ type: 0, word: 0 }));
   ask('10.1.0.255', 'ff:ff:ff:ff:ff:ff');
   ask('224.0.0.1', '01:00:5e:00:00:01');
   t.equal(dropped(net.b, Drop.IcmpEchoBroadcast), 2);
-  t.equal(icmpFrom(net).length, 1);
+  t.equal(icmpFrom(net).length, 2);
   net.end(t);
   t.end();
 });
