@@ -136,7 +136,8 @@ function commanderSentence(error: CommanderError, args: readonly string[]): stri
   if (error.code === 'commander.help') return 'tapstack: which command? `tapstack help` lists them';
   if (error.code === 'commander.unknownCommand' || (known === undefined && where[0] !== undefined)) {
     const hint = /\(Did you mean .*\)/.exec(text)?.[0];
-    return `tapstack: there is no command ${quote(where[0])}${hint === undefined ? '' : ` ${hint}`}; \`tapstack help\` lists them`;
+    const rest = hint === undefined ? '' : ` ${hint}`;
+    return `tapstack: there is no command ${quote(where[0])}${rest}; \`tapstack help\` lists them`;
   }
   const name = known?.name ?? '';
   return `tapstack ${name}${name === '' ? '' : ': '}${text}; see \`tapstack ${name}${name === '' ? '' : ' '}--help\``;

@@ -8,11 +8,9 @@ import type { Command, RenderOptions } from '../control/command.ts';
 import { isRecord } from '../control/command.ts';
 
 /** Writes and waits until there is room for more. Errors are for whoever made the stream. */
-export function writeTo(stream: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.write(data)) resolve();
-    else stream.once('drain', resolve);
-  });
+export async function writeTo(stream: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
+  if (stream.write(data)) return;
+  await new Promise<void>((resolve) => stream.once('drain', resolve));
 }
 
 export class Output {

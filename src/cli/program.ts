@@ -14,7 +14,7 @@ export interface CommonOptions {
   readonly name: string | undefined;
 }
 
-/** A command line that was understood so far: which command, its options, and the words that it has to make sense of. */
+/** A command line as far as it was understood: the command, its options, and the words that are its own to read. */
 export interface Invocation {
   readonly command: Command;
   readonly args: RawArgs;
@@ -22,8 +22,9 @@ export interface Invocation {
   readonly common: CommonOptions;
 }
 
-const INTRODUCTION = `A TCP/IP stack of its own, as a program on a TUN or TAP device: start it with \`sudo tapstack up\`,
-then look at it and change it with the commands that \`ip\` has.`;
+const INTRODUCTION =
+  'A TCP/IP stack of its own, as a program on a TUN or TAP device. Start it with `sudo tapstack up`, then look at it ' +
+  'and change it with the commands that `ip` has.';
 
 export function buildProgram(
   commands: readonly Command[],

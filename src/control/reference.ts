@@ -15,8 +15,8 @@ Made by \`scripts/generate\` from the declarations in \`src/control/commands/\`.
 | \`-j\`, \`--json\` | answer in JSON, in the shape of \`ip -j\` where \`ip\` has one |
 | \`--name NAME\` | the instance, where several run; \`tapstack0\`, if not given |
 
-Words may be shortened as with \`ip\`: \`tapstack a\`, \`tapstack r s\`. The exit code is 0, 1 when something failed, and 2
-when the command line is wrong.
+Words may be shortened as with \`ip\`: \`tapstack a\`, \`tapstack r s\`. The exit code is 0, 1 when something failed,
+and 2 when what is asked for is wrong.
 `;
 
 export function referencePage(commands: readonly Command[]): string {

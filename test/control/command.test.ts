@@ -106,95 +106,97 @@ t.test(
   },
 );
 
-t.test('every command asks what its words say', (t) => {
-  const cases: [string, string, RawArgs, unknown][] = [
-    ['link show', '', {}, ['links', null]],
-    ['link show', 'dev tap0', {}, ['links', 'tap0']],
-    ['link set', 'tap0 down', {}, ['changeLink', 'tap0', { isUp: false }]],
-    ['link set', 'dev tap0 up mtu 1400', {}, ['changeLink', 'tap0', { isUp: true, mtu: 1400 }]],
-    ['addr show', 'lo', {}, ['links', 'lo']],
-    ['addr add', '10.77.0.3/24 dev tap0', {}, ['addAddress', 'tap0', '10.77.0.3/24']],
-    ['addr add', 'local 10.77.0.3/24', {}, ['addAddress', null, '10.77.0.3/24']],
-    ['addr del', '10.77.0.3', {}, ['deleteAddress', null, '10.77.0.3/32']],
-    ['route show', '', {}, ['routes', { table: 254 }]],
-    ['route show', 'table all dev tap0', {}, ['routes', { table: 0, dev: 'tap0' }]],
-    ['route flush', 'proto static', {}, ['flushRoutes', { table: 254, protocol: 'static' }]],
+/** What is typed, options, and what the stack is asked. */
+const CALLS: [string, string, RawArgs, unknown][] = [
+  ['link show', '', {}, ['links', null]],
+  ['link show', 'dev tap0', {}, ['links', 'tap0']],
+  ['link set', 'tap0 down', {}, ['changeLink', 'tap0', { isUp: false }]],
+  ['link set', 'dev tap0 up mtu 1400', {}, ['changeLink', 'tap0', { isUp: true, mtu: 1400 }]],
+  ['addr show', 'lo', {}, ['links', 'lo']],
+  ['addr add', '10.77.0.3/24 dev tap0', {}, ['addAddress', 'tap0', '10.77.0.3/24']],
+  ['addr add', 'local 10.77.0.3/24', {}, ['addAddress', null, '10.77.0.3/24']],
+  ['addr del', '10.77.0.3', {}, ['deleteAddress', null, '10.77.0.3/32']],
+  ['route show', '', {}, ['routes', { table: 254 }]],
+  ['route show', 'table all dev tap0', {}, ['routes', { table: 0, dev: 'tap0' }]],
+  ['route flush', 'proto static', {}, ['flushRoutes', { table: 254, protocol: 'static' }]],
+  [
+    'route get',
+    '10.0.0.1 from 10.77.0.2 mark 0x1',
+    {},
+    ['routeTo', { to: '10.0.0.1', from: '10.77.0.2', mark: 1 }],
+  ],
+  [
+    'rule add',
+    'not from 10.77.0.0/24 fwmark 1/3 dport 53 lookup 100 pref 7',
+    {},
     [
-      'route get',
-      '10.0.0.1 from 10.77.0.2 mark 0x1',
-      {},
-      ['routeTo', { to: '10.0.0.1', from: '10.77.0.2', mark: 1 }],
+      'addRule',
+      {
+        isInverted: true,
+        from: '10.77.0.0/24',
+        mark: 1,
+        markMask: 3,
+        destinationPorts: [53, 53],
+        priority: 7,
+        action: 100,
+      },
     ],
+  ],
+  ['rule del', 'from all prohibit', {}, ['deleteRule', { isInverted: false, action: 'prohibit' }]],
+  ['rule add', 'to 10.3.0.0/16', {}, ['addRule', { isInverted: false, to: '10.3.0.0/16', action: 254 }]],
+  [
+    'neigh add',
+    '10.77.0.9 lladdr 2:0:0:0:0:9 dev tap0',
+    {},
     [
-      'rule add',
-      'not from 10.77.0.0/24 fwmark 1/3 dport 53 lookup 100 pref 7',
-      {},
-      [
-        'addRule',
-        {
-          isInverted: true,
-          from: '10.77.0.0/24',
-          mark: 1,
-          markMask: 3,
-          destinationPorts: [53, 53],
-          priority: 7,
-          action: 100,
-        },
-      ],
+      'setNeighbor',
+      'add',
+      { address: '10.77.0.9', dev: 'tap0', mac: '02:00:00:00:00:09', state: 'permanent' },
     ],
-    ['rule del', 'from all prohibit', {}, ['deleteRule', { isInverted: false, action: 'prohibit' }]],
-    ['rule add', 'to 10.3.0.0/16', {}, ['addRule', { isInverted: false, to: '10.3.0.0/16', action: 254 }]],
-    [
-      'neigh add',
-      '10.77.0.9 lladdr 2:0:0:0:0:9 dev tap0',
-      {},
-      [
-        'setNeighbor',
-        'add',
-        { address: '10.77.0.9', dev: 'tap0', mac: '02:00:00:00:00:09', state: 'permanent' },
-      ],
-    ],
-    ['neigh del', '10.77.0.9', {}, ['deleteNeighbor', '10.77.0.9', null]],
-    ['neigh flush', 'dev tap0', {}, ['flushNeighbors', 'tap0']],
+  ],
+  ['neigh del', '10.77.0.9', {}, ['deleteNeighbor', '10.77.0.9', null]],
+  ['neigh flush', 'dev tap0', {}, ['flushNeighbors', 'tap0']],
+  [
+    'ping',
+    '10.77.0.1',
+    { count: '3', interval: '0.2', pathMtu: 'do', timeout: '2' },
     [
       'ping',
-      '10.77.0.1',
-      { count: '3', interval: '0.2', pathMtu: 'do', timeout: '2' },
-      [
-        'ping',
-        {
-          destination: '10.77.0.1',
-          count: 3,
-          intervalMs: 200,
-          dataBytes: 56,
-          timeoutMs: 2000,
-          pathMtu: 'do',
-        },
-      ],
+      {
+        destination: '10.77.0.1',
+        count: 3,
+        intervalMs: 200,
+        dataBytes: 56,
+        timeoutMs: 2000,
+        pathMtu: 'do',
+      },
     ],
+  ],
+  [
+    'traceroute',
+    '10.77.0.1 100',
+    { icmp: true, probes: '1' },
     [
       'traceroute',
-      '10.77.0.1 100',
-      { icmp: true, probes: '1' },
-      [
-        'traceroute',
-        {
-          destination: '10.77.0.1',
-          method: 'icmp',
-          firstTtl: 1,
-          lastTtl: 30,
-          probesPerHop: 1,
-          waitMs: 5000,
-          bytes: 100,
-          port: 33_434,
-        },
-      ],
+      {
+        destination: '10.77.0.1',
+        method: 'icmp',
+        firstTtl: 1,
+        lastTtl: 30,
+        probesPerHop: 1,
+        waitMs: 5000,
+        bytes: 100,
+        port: 33_434,
+      },
     ],
-    ['capture', 'tap0', { write: '-', count: '2' }, ['capture', { format: 'pcapng', dev: 'tap0', count: 2 }]],
-    ['capture', '', {}, ['capture', { format: 'text' }]],
-    ['down', '', {}, ['down']],
-  ];
-  for (const [name, words, options, want] of cases)
+  ],
+  ['capture', 'tap0', { write: '-', count: '2' }, ['capture', { format: 'pcapng', dev: 'tap0', count: 2 }]],
+  ['capture', '', {}, ['capture', { format: 'text' }]],
+  ['down', '', {}, ['down']],
+];
+
+t.test('every command asks what its words say', (t) => {
+  for (const [name, words, options, want] of CALLS)
     t.same(plain(call(name, words, options)), want, `${name} ${words}`);
   t.end();
 });

@@ -58,8 +58,9 @@ t.test('only its owner may use the socket, and it is gone with the server', asyn
 
 t.test('the socket of a daemon that was killed is replaced, that of a running one is not', async (t) => {
   const path = join(directory, 'stale.sock');
-  const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
-  spawnSync(process.execPath, ['-e', script]);
+  const end = "process.kill(process.pid, 'SIGKILL')";
+  const script = `require('node:net').createServer().listen(process.argv[1], () => ${end})`;
+  spawnSync(process.execPath, ['-e', script, path]);
   t.ok(existsSync(path), 'it was left behind');
   t.equal(await prepareSocket(path, 'stale', null), null);
   t.notOk(existsSync(path));

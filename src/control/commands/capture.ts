@@ -27,8 +27,10 @@ const capture: StreamCommand = stream({
   run: (now, host, { dev, write, count, snaplen }) =>
     host.capture(now, { dev, count, snaplen, format: write === undefined ? 'text' : 'pcapng' }),
   render: (item: CaptureItem) => ('line' in item ? `${item.line}\n` : ''),
-  renderEnd: ({ frames, left }: CaptureEnd) =>
-    `${frames} frames captured${left === 0 ? '' : `, ${left} left out because they came faster than they were taken`}\n`,
+  renderEnd: ({ frames, left }: CaptureEnd) => {
+    const rest = left === 0 ? '' : `, ${left} left out because they came faster than they were taken`;
+    return `${frames} frames captured${rest}\n`;
+  },
   exitCode: (_end: CaptureEnd) => 0,
 });
 

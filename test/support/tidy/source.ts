@@ -138,7 +138,7 @@ function bodyAfter(code: string, from: number): number {
   for (at++; at < code.length; at++) {
     const char = code[at] as string;
     if (/\s/.test(char)) continue;
-    if (char === '{' && !/[:|&<,(?=>]/.test(previous)) return at;
+    if (char === '{' && !/[:|&<,(?=]/.test(previous)) return at;
     if (char === ';' || char === '}' || char === ')' || char === '=') return -1;
     if (char in PAIRS) at = closing(code, at);
     previous = code[at] as string;
