@@ -2,7 +2,7 @@
  * The daemon under test: `tapstack up` in a namespace, as a user starts it, and its command line to look into it.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,8 @@ export interface DaemonOptions {
   readonly wrapper?: readonly string[];
   /** Handed over as descriptor 3. */
   readonly fd?: number;
+  /** For its socket; one of its own, if not given. */
+  readonly directory?: string;
 }
 
 export class Daemon {
@@ -90,8 +92,7 @@ export class Daemon {
 /** Starts a daemon and waits until it answers. It ends with the test. */
 export async function daemon(t: Test, options: DaemonOptions): Promise<Daemon> {
   const { netns, flags = [], wrapper = [], fd } = options;
-  const directory = mkdtempSync(join(tmpdir(), 'tapstack-it-'));
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = options.directory ?? temporaryDirectory(t);
   const where = netns === null ? [] : ['--netns', netns.name];
   const command = [...wrapper, process.execPath, PROGRAM, 'up', '--name', DEVICE, ...where, ...flags];
   const [file = '', ...words] = command;
@@ -112,6 +113,14 @@ export async function daemon(t: Test, options: DaemonOptions): Promise<Daemon> {
 /** Starts one that shall refuse to; answers what it said. */
 export function refused(...flags: string[]): Promise<Output> {
   return run([process.execPath, PROGRAM, 'up', '--name', DEVICE, ...flags], { timeoutMs: 15_000 });
+}
+
+/** One that anybody may use, since a daemon need not be root. */
+export function temporaryDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tapstack-it-'));
+  chmodSync(directory, 0o777);
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 function environment(directory: string): Record<string, string> {
