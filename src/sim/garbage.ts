@@ -90,7 +90,8 @@ export class Garbage {
     // Data of a known protocol must not seem to come from anybody who sends data.
     const src = protocol === Udp || isFragment ? NOBODY | rng.below(64) : this.#address();
     const dst = rng.below(6) === 0 ? this.#pick(this.#targets.groups) : this.#address();
-    const fragment = isFragment ? this.#fragmentField() : rng.below(4) === 0 ? ipv4.Flag.Df : 0;
+    const df = rng.below(4) === 0 ? ipv4.Flag.Df : 0;
+    const fragment = isFragment ? this.#fragmentField() : df;
     packet.l4 = l4;
     packet.tail = l4;
     this.#writePayload(packet, kind, src, dst);

@@ -76,7 +76,6 @@ export class Inspector implements WorldSink {
 
   /** The same for two runs in which the same frames were seen at the same times. */
   get digest(): string {
-    const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
     return hex(this.#high) + hex(this.#low);
   }
 
@@ -91,6 +90,8 @@ export class Inspector implements WorldSink {
     for (; at < tail; at++) this.#mix(view.getUint8(at));
   }
 }
+
+const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
 
 function text({ device }: PortInfo, { view, head, tail }: Packet): string {
   return describe(view, head, tail, device.medium);

@@ -146,8 +146,8 @@ export function setWord(view: DataView, at: number, value: number): void {
   view.setUint16(at + 2, update32(checksum(view, at), old, value) || 0xffff);
 }
 
-// `|| 0xffff`: a message of nothing but zeros, such as an empty echo reply, has this checksum and not zero (RFC 1624 §3),
-// and everywhere else the two are equal.
+// `|| 0xffff`: a message of nothing but zeros, such as an empty echo reply, has this checksum and not zero (RFC 1624
+// §3), and everywhere else the two are equal.
 function set16(view: DataView, at: number, field: number, value: number): void {
   const old = view.getUint16(field);
   view.setUint16(field, value);

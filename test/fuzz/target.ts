@@ -12,7 +12,7 @@ import { rng as makeRng } from '../../src/base/rng.ts';
 import type { Instant } from '../../src/base/time.ts';
 import { after, sec, us } from '../../src/base/time.ts';
 import { Monitor } from '../../src/device/monitor.ts';
-import type { FrameReceiver, NetDevice } from '../../src/device/net-device.ts';
+import type { FrameReceiver } from '../../src/device/net-device.ts';
 import { FULL_OFFLOAD, NO_OFFLOAD } from '../../src/device/net-device.ts';
 import type { PairEnd } from '../../src/device/pair.ts';
 import { pair } from '../../src/device/pair.ts';
@@ -133,7 +133,7 @@ export class Target {
     far.mtu = 65_535;
     const monitor = new Monitor(near, stack.drops);
     monitor.watch(this.inspector, this.inspector.addPort({ name, stack, device: near }));
-    const iface = stack.addDevice(this.now, monitor as NetDevice);
+    const iface = stack.addDevice(this.now, monitor);
     if (typeof iface === 'string') throw new Error(iface);
     const refusal = stack.addAddress(this.now, iface, parsePrefix(address) as never);
     if (refusal !== null) throw new Error(refusal);

@@ -28,6 +28,7 @@ import type { Frame } from '../support/packets.ts';
 import { expectPacket, icmp, ipv4 as ip, isIcmp, isIp4, isUdp, quoted, udp } from '../support/packets.ts';
 
 const PORT = 5000;
+const drop = (): Drop => Drop.HookDropped;
 
 /** From `a` to `b` by hand, through the router's left side. */
 function arrive(net: Routed, fields: DatagramFields): void {
@@ -292,23 +293,23 @@ t.test('routers write into record route and timestamp options (RFC 1812 §5.3.13
   let got = net.seen.last('b/eth0', 'in', isUdp);
   expectPacket(t, got, ip({ ttl: 63, headerLength: 32 }), udp({ dstPort: PORT }));
   t.strictSame(
-    [...got.bytes.slice(34, 46)],
+    Array.from(got.bytes.slice(34, 46)),
     [7, 11, 8, 10, 2, 0, 1, 0, 0, 0, 0, 1],
     'of the side it leaves by',
   );
   arrive(net, { options: [7, 7, 8, 1, 2, 3, 4, 0] });
   got = net.seen.last('b/eth0', 'in', isUdp);
-  t.strictSame([...got.bytes.slice(34, 42)], [7, 7, 8, 1, 2, 3, 4, 0], 'a full one goes on as it is');
+  t.strictSame(Array.from(got.bytes.slice(34, 42)), [7, 7, 8, 1, 2, 3, 4, 0], 'a full one goes on as it is');
   arrive(net, { options: [68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0] });
   got = net.seen.last('b/eth0', 'in', isUdp);
-  t.strictSame([...got.bytes.slice(34, 42)], [68, 12, 13, 1, 10, 2, 0, 1]);
+  t.strictSame(Array.from(got.bytes.slice(34, 42)), [68, 12, 13, 1, 10, 2, 0, 1]);
   t.ok((got.bytes[42] as number) >= 0x80, 'a time that is no time of day says so');
   arrive(net, { options: [68, 12, 5, 3, 10, 2, 0, 1, 0, 0, 0, 0] });
   got = net.seen.last('b/eth0', 'in', isUdp);
-  t.strictSame([...got.bytes.slice(34, 42)], [68, 12, 13, 3, 10, 2, 0, 1], 'asked for by address');
+  t.strictSame(Array.from(got.bytes.slice(34, 42)), [68, 12, 13, 3, 10, 2, 0, 1], 'asked for by address');
   arrive(net, { options: [68, 12, 5, 3, 10, 2, 0, 9, 0, 0, 0, 0] });
   got = net.seen.last('b/eth0', 'in', isUdp);
-  t.strictSame([...got.bytes.slice(34, 42)], [68, 12, 5, 3, 10, 2, 0, 9], 'another was asked');
+  t.strictSame(Array.from(got.bytes.slice(34, 42)), [68, 12, 5, 3, 10, 2, 0, 9], 'another was asked');
   arrive(net, { options: [68, 8, 9, 0xe0, 0, 0, 0, 0] });
   got = net.seen.last('b/eth0', 'in', isUdp);
   t.equal(got.bytes[37], 0xf0, 'no room: counted');
@@ -343,7 +344,6 @@ t.test('what a hook drops is counted and gone; what it steals is its own', (t) =
   for (const point of [HookPoint.Prerouting, HookPoint.Forward, HookPoint.Postrouting]) {
     const net = routed();
     const { hooks } = net.router.stack.ip;
-    const drop = (): Drop => Drop.HookDropped;
     hooks.register(point, 0, drop);
     arrive(net, {});
     t.equal(dropped(net.router, Drop.HookDropped), 1);

@@ -26,6 +26,7 @@ import {
 import { expectPacket, ipv4 as ip, isIcmp, isToAll, isUdp, udp } from '../support/packets.ts';
 
 const PORT = 5000;
+const drop = (): Drop => Drop.HookDropped;
 const PEER = '10.1.0.3';
 
 t.test('what a socket sends has the defaults of its host', (t) => {
@@ -137,7 +138,7 @@ t.test('groups: TTL 1, the link address of the group, and a copy for members her
   net.run();
   const frame = net.seen.last('a/eth0', 'out', isUdp);
   expectPacket(t, frame, ip({ ttl: 1, dst: '239.1.2.3' }), udp({ isRight: true }));
-  t.strictSame([...frame.bytes.slice(0, 6)], [1, 0, 0x5e, 1, 2, 3]);
+  t.strictSame(Array.from(frame.bytes.slice(0, 6)), [1, 0, 0x5e, 1, 2, 3]);
   t.equal(receiveAll(far).length, 1);
   const [own] = receiveAll(near);
   t.equal(own?.from, `10.1.0.2:${socket.localPort}`);
@@ -452,7 +453,6 @@ t.test('what hooks of a host drop or steal', (t) => {
     const net = joined();
     const socket = net.b.udp(PORT);
     const { hooks } = net[side].stack.ip;
-    const drop = (): Drop => Drop.HookDropped;
     hooks.register(point, 0, drop);
     send(t, net.a.udp(), bytes(3), PEER, PORT);
     net.run();

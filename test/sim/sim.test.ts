@@ -21,7 +21,7 @@ import { conform } from '../device/conformance.ts';
 import { MAC_A, MAC_B, udpFrame } from '../device/frames.ts';
 import { address, bytes, datagram, icmpBytes, Net, receiveAll, udpBytes } from '../support/hosts.ts';
 
-const SEEDS = 40;
+const SEEDS = 24;
 
 t.test(`no rule is broken by any of the seeds 1 to ${SEEDS}`, (t) => {
   for (let seed = 1; seed <= SEEDS; seed++) {
@@ -77,15 +77,17 @@ function inspected(make: Parameters<typeof datagram>[0]): string[] {
   return inspector.violations.map((line) => line.replace(/^.* sends ([^:]*):.*$/, '$1'));
 }
 
+/** Host unreachable, about a datagram of this protocol. */
+function quote(protocol: number, src = '10.1.0.3', fragment = 0): Uint8Array {
+  const quoted = new Uint8Array(40);
+  const view = new DataView(quoted.buffer);
+  ipv4.write(view, 0, 40, 0, 1, fragment, 9, protocol, address(src).d, address('10.1.0.2').d);
+  quoted[20] = icmp4.Type.TimeExceeded;
+  return icmpBytes(3, 1, 0, quoted);
+}
+
 t.test('the inspector finds what no host may send', (t) => {
   const good = udpBytes('10.1.0.2', '10.1.0.3', 1, 2, bytes(20));
-  const quote = (protocol: number, src = '10.1.0.3', fragment = 0): Uint8Array => {
-    const quoted = new Uint8Array(40);
-    const view = new DataView(quoted.buffer);
-    ipv4.write(view, 0, 40, 0, 1, fragment, 9, protocol, address(src).d, address('10.1.0.2').d);
-    quoted[20] = icmp4.Type.TimeExceeded;
-    return icmpBytes(3, 1, 0, quoted);
-  };
   const icmp = { protocol: 1 };
   t.strictSame(inspected({ payload: good }), []);
   t.strictSame(inspected({ ...icmp, payload: quote(17) }), []);
@@ -227,7 +229,7 @@ t.test('a link has the times, sizes and losses of its profile, also when that ch
     const sentAt = net.world.now;
     a.udp().sendTo(bytes(1), 0, 1, address('10.1.0.3'), 7);
     net.run();
-    return ((receiveAll(socket)[0]?.info.receivedAt ?? sentAt) - sentAt) as number;
+    return (receiveAll(socket)[0]?.info.receivedAt ?? sentAt) - sentAt;
   };
   time();
   t.equal(time(), 7_000);
@@ -278,7 +280,7 @@ t.test('a hub carries everything to everybody, a switch learns', (t) => {
     t.strictSame(waiting(), isLearning ? [1, 1, 1] : [1, 1, 2]);
     send(c, true);
     t.strictSame(waiting(), isLearning ? [2, 1, 1] : [2, 2, 2]);
-    for (const port of [...segment.ports]) port.close();
+    for (const port of segment.ports.slice()) port.close();
     t.equal(pool.available, 16);
     t.equal(segment.ports.length, 0);
   }
