@@ -12,6 +12,7 @@ import { Drop } from '../base/drop.ts';
 import type { Instant } from '../base/time.ts';
 import { earliest } from '../base/time.ts';
 import type { Packet } from '../packet/packet.ts';
+import { Flag } from '../wire/tcp.ts';
 import { dropTimeWait, expireTimeWait, handleTimeWait, REUSED } from './close/time-wait.ts';
 import type { TcpConfig } from './config.ts';
 import { defaultTcpConfig } from './config.ts';
@@ -143,25 +144,21 @@ export class Tcp {
   #dispatch(now: Instant): Drop {
     const tcp = this.shared;
     const { segment, words } = tcp;
-    let found = tcp.lookup(words.ofArrived(segment.flow));
-    let isReuse = false;
-    if (found >= TIME_WAIT_BIT) {
-      const drop = handleTimeWait(now, tcp, found & ~TIME_WAIT_BIT, segment);
-      if (drop !== REUSED) return drop;
-      isReuse = true;
-      found = -1;
-    }
-    if (found >= 0) return handleSegment(now, tcp, tcp.tcb.at(found), segment);
+    const found = tcp.lookup(words.ofArrived(segment.flow));
+    if (found >= 0 && found < TIME_WAIT_BIT) return handleSegment(now, tcp, tcp.tcb.at(found), segment);
     const listener = tcp.listeners.count === 0 ? null : tcp.listeners.lookup(segment.flow, tcp.flows.hash());
+    if (found >= TIME_WAIT_BIT) {
+      const drop = handleTimeWait(now, tcp, found & ~TIME_WAIT_BIT, segment, listener !== null);
+      if (drop !== REUSED) return drop;
+    }
     if (listener === null) {
       refuse(tcp, segment);
       return Drop.TcpNoPort;
     }
     words.ofArrived(segment.flow);
-    const drop = handleListen(now, tcp, listener, segment, isReuse);
+    const drop = handleListen(now, tcp, listener, segment, found >= TIME_WAIT_BIT);
+    if (drop !== Drop.None || !segment.has(Flag.Ack)) return drop;
     // The ACK that answered a cookie may bring data.
-    if (drop !== Drop.None || tcp.lookup(words.ofArrived(segment.flow)) < 0) return drop;
-    if (tcp.tcb.state !== State.Established || segment.length === 0) return drop;
-    return handleSegment(now, tcp, tcp.tcb, segment);
+    return segment.length === 0 ? Drop.None : handleSegment(now, tcp, tcp.tcb, segment);
   }
 }

@@ -68,7 +68,7 @@ export class RawPeer {
   socket: TestSocket | null = null;
 
   constructor(raw: RawOptions = {}) {
-    this.net = pair({ ...raw.pair, delay: ms(0), b: { timestamps: false, ...raw.config } });
+    this.net = pair({ slots: 32, ...raw.pair, delay: ms(0), b: { timestamps: false, ...raw.config } });
     this.end = this.net.b;
     this.iss = raw.iss ?? 1_000;
     this.net.filter = (sent) => {

@@ -18,18 +18,27 @@ const REUSE_GAP = 65_537;
 /** What `handleTimeWait` answers when the segment is a SYN that may be taken by a listener: the row is free then. */
 export const REUSED = -1;
 
-/** A drop, or `REUSED` after having put into `tcp.reuseIss` the sequence number to begin with. */
-export function handleTimeWait(now: Instant, tcp: TcpShared, row: number, segment: Segment): Drop | -1 {
+/**
+ * A drop, or `REUSED` after having put into `tcp.reuseIss` the sequence number to begin with. `mayListen`: somebody would
+ * take a SYN.
+ */
+export function handleTimeWait(
+  now: Instant,
+  tcp: TcpShared,
+  row: number,
+  segment: Segment,
+  mayListen: boolean,
+): Drop | -1 {
   const { timeWait, config } = tcp;
   const rcvNxt = timeWait.rcvNxt(row);
-  const isTooOld = hasOldTimestamp(now, tcp, row, segment);
+  const isTooOld = hasOldTimestamp(tcp, row, segment);
   if (segment.has(Flag.Rst)) {
     // RFC 1337: by default as RFC 9293 has it, a RST that fits ends it.
     if (config.rfc1337 || segment.seq !== rcvNxt || isTooOld) return Drop.TcpResetBad;
     dropTimeWait(tcp, row);
     return Drop.None;
   }
-  if (segment.has(Flag.Syn) && !segment.has(Flag.Ack) && mayReuse(tcp, row, segment, isTooOld)) {
+  if (mayListen && mayReuse(tcp, row, segment, isTooOld)) {
     tcp.reuseIss = (timeWait.sndNxt(row) + REUSE_GAP) | 0;
     tcp.counters.tcpExt.twRecycled++;
     dropTimeWait(tcp, row);
@@ -64,14 +73,14 @@ export function expireTimeWait(now: Instant, tcp: TcpShared, budget: number): bo
 
 /** RFC 6191 §2: with timestamps, a later one; without, a sequence number beyond the old ones (RFC 9293 MAY-2). */
 function mayReuse(tcp: TcpShared, row: number, segment: Segment, isTooOld: boolean): boolean {
-  if (isTooOld) return false;
+  if (isTooOld || (segment.flags & (Flag.Syn | Flag.Ack | Flag.Fin)) !== Flag.Syn) return false;
   const { timeWait } = tcp;
   const { options } = segment;
   if (gt(segment.seq, timeWait.rcvNxt(row))) return true;
   return timeWait.hasTs(row) && options.hasTs && gt(options.tsVal, timeWait.tsRecent(row));
 }
 
-function hasOldTimestamp(_now: Instant, tcp: TcpShared, row: number, segment: Segment): boolean {
+function hasOldTimestamp(tcp: TcpShared, row: number, segment: Segment): boolean {
   const { options } = segment;
   return tcp.timeWait.hasTs(row) && options.hasTs && lt(options.tsVal, tcp.timeWait.tsRecent(row));
 }

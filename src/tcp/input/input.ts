@@ -71,9 +71,7 @@ function checkSequence(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment)
   }
   if (isAcceptable(tcb, segment)) return Drop.None;
   if (segment.has(Flag.Rst)) {
-    // A RST for the FIN that we acknowledged already: some send it with the number of the FIN.
-    const isLate = tcb.has(TcbFlag.FinReceived) && segment.seq === ((tcb.rcvNxt - 1) | 0);
-    return isLate ? Drop.None : Drop.TcpResetBad;
+    return isBehindFin(tcb, segment) ? Drop.None : Drop.TcpResetBad;
   }
   if (segment.has(Flag.Syn)) return answerSyn(now, tcp, tcb, segment);
   const { dataSeq, dataLength } = segment;
@@ -83,6 +81,11 @@ function checkSequence(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment)
   }
   answerUnacceptable(now, tcp, tcb, segment);
   return Drop.TcpOutOfWindow;
+}
+
+/** Some send a RST after their FIN with the number of the FIN. */
+function isBehindFin(tcb: Tcb, segment: Segment): boolean {
+  return tcb.has(TcbFlag.FinReceived) && segment.seq === ((tcb.rcvNxt - 1) | 0);
 }
 
 /** RFC 7323 §5.3, R1. RSTs are spared (§5.2). */
@@ -126,7 +129,7 @@ function answerSyn(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Dr
 
 /** Second. RFC 5961 §3.2: only a RST with exactly the next number is believed. */
 function handleReset(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Drop {
-  const isExact = segment.seq === tcb.rcvNxt || tcb.has(TcbFlag.FinReceived);
+  const isExact = segment.seq === tcb.rcvNxt || isBehindFin(tcb, segment);
   if (!isExact) {
     challenge(now, tcp, tcb);
     return Drop.TcpResetBad;

@@ -1,0 +1,52 @@
+import t from 'tap';
+import { ms, sec } from '../../src/base/time.ts';
+import type { CongestionName } from '../../src/tcp/congestion/control.ts';
+import { pair } from './pair.ts';
+
+// Whole connections over a bottleneck of 20 Mbit/s with a buffer of one round trip (32 KB at least), in virtual time.
+const RATE = 20e6;
+const SECONDS = 4;
+const LOSSES = [0, 0.001, 0.01, 0.03];
+const RTTS_MS = [1, 20, 100];
+const CONTROLS: readonly CongestionName[] = ['reno', 'cubic', 'bbr'];
+
+/** Mbit/s of data that arrive. */
+function goodput(congestion: CongestionName, loss: number, rttMs: number): number {
+  const bytesPerSecond = RATE / 8;
+  const net = pair({
+    delay: ms(rttMs / 2),
+    loss,
+    seed: 11,
+    gso: 64_000,
+    bytesPerSecond,
+    queueBytes: Math.max(32_000, (bytesPerSecond * rttMs) / 1_000),
+    a: { congestionControl: congestion },
+  });
+  net.isRecording = false;
+  const [client, server] = net.connect();
+  client.send(new Uint8Array((RATE / 8) * (SECONDS + 1)));
+  net.wait(sec(SECONDS));
+  return (server.receivedBytes * 8) / SECONDS / 1e6;
+}
+
+/** Mbit/s at 1, 20 and 100 ms. A change of more than a tenth is to be understood, and then written down here. */
+const TABLE = `
+reno  0.0 %  0 0 0
+`;
+
+t.test('goodput by loss and round trip, through whole connections, is what it was', async (t) => {
+  const measured: string[] = [];
+  for (const congestion of CONTROLS) {
+    for (const loss of LOSSES) {
+      const cells = RTTS_MS.map((rttMs) => goodput(congestion, loss, rttMs).toFixed(1).padStart(6));
+      measured.push(`${congestion.padEnd(5)} ${(loss * 100).toFixed(1)} % ${cells.join('')}`);
+    }
+  }
+  const wanted = TABLE.trim().split('\n');
+  for (const [row, line] of measured.entries()) {
+    const is = line.split(/ +/).slice(3).map(Number);
+    const was = (wanted[row] ?? '').split(/ +/).slice(3).map(Number);
+    const isSame = is.every((rate, i) => Math.abs(rate - (was[i] ?? 0)) <= 0.1 * rate + 0.1);
+    t.ok(isSame, `${line}; was ${wanted[row]}`);
+  }
+});
