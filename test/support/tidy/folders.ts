@@ -39,6 +39,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(SERVICES.map((service) => [service, SERVICE_MAY_IMPORT])),
   control: ['base', 'addr'],
   sim: BELOW_SHELLS,
+  // Programs' calls and packets from scripts, over one stack in virtual time.
+  script: BELOW_SHELLS,
   lab: [...BELOW_SHELLS, 'link', 'node', 'daemon'],
   node: [...BELOW_SHELLS, 'lab', 'link', 'daemon'],
   daemon: [...BELOW_SHELLS, 'lab', 'link', 'node'],
