@@ -81,7 +81,9 @@ export class Ip4Input {
     if (isMulticast4(dst)) {
       counters.inMcastPkts++;
       packet.flags |= PacketFlag.IpMulticast;
-      if (iface.isMember(dst)) this.#delivery.handlePacket(now, packet);
+      // What loops back was chosen by the interface that it was sent from.
+      const isLooped = (packet.flags & PacketFlag.Loopback) !== 0;
+      if (isLooped || iface.isMember(dst)) this.#delivery.handlePacket(now, packet);
       else this.#refuse(packet, Drop.Ip4MulticastNotMember);
       return;
     }

@@ -183,9 +183,9 @@ export class Interface implements FrameReceiver, ArpPort, IgmpHost {
     return false;
   }
 
-  /** Whether datagrams to `group` are wanted here. What loops back was chosen by the interface it was sent from. */
+  /** Whether datagrams to `group` are wanted here. */
   isMember(group: number): boolean {
-    return group === ALL_HOSTS || this.device.medium === 'ip' || this.igmp.isMember(group);
+    return group === ALL_HOSTS || this.igmp.isMember(group);
   }
 
   #classify(packet: Packet): boolean {

@@ -30,6 +30,8 @@ export class Ip4Output {
   readonly #fragmenter: Fragmenter;
   readonly #segmenter: Segmenter;
   readonly #key = new FlowKey();
+  /** Has nothing but a destination and an interface, for questions about neither packet. */
+  readonly #linkKey = new FlowKey();
   readonly #context = new HookContext();
 
   constructor(shared: IpShared) {
@@ -119,10 +121,10 @@ export class Ip4Output {
 
   /** Whether the host `word` is on the network of interface `oif`, with no gateway between. */
   isOnLink(word: number, oif: number): boolean {
-    this.#key.setAddresses4(0, word);
-    this.#key.oif = oif;
-    const hop = this.#shared.fib.lookup(this.#key);
-    this.#key.oif = 0;
+    const key = this.#linkKey;
+    key.setAddresses4(0, word);
+    key.oif = oif;
+    const hop = this.#shared.fib.lookup(key);
     return hop !== null && hop.oif === oif && hop.via === null && hop.route.type === 'unicast';
   }
 
@@ -166,7 +168,8 @@ export class Ip4Output {
   #loop(now: Instant, packet: Packet, iface: Interface): void {
     const { pool, drops, interfaces } = this.#shared;
     const dst = ipv4.dst(packet.view, packet.l3);
-    if ((packet.flags & PacketFlag.NoLoop) !== 0) return;
+    // The loopback device brings back the datagram itself.
+    if ((packet.flags & PacketFlag.NoLoop) !== 0 || iface.index === LOOPBACK_INDEX) return;
     if (isMulticast4(dst) && !iface.isMember(dst)) return;
     const copy = pool.take();
     if (copy === null) {

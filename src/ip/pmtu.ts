@@ -19,6 +19,8 @@ const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296, 6
 
 interface PathMtu {
   mtu: number;
+  /** Less was reported than is believed. */
+  isNarrower: boolean;
   expiresAt: Instant;
 }
 
@@ -36,18 +38,26 @@ export class PathMtuCache {
     return this.#paths.get(dst)?.mtu ?? 0;
   }
 
+  /** Whether the path may carry even less than `mtu4` says: what is sent there must be left to be fragmented. */
+  isNarrower4(dst: number): boolean {
+    if (this.#paths.size === 0) return false;
+    return this.#paths.get(dst)?.isNarrower === true;
+  }
+
   /**
    * A router dropped a datagram of `length` bytes to `dst`: `mtu` is what it says it could have carried, 0 when it does
    * not say. Answers the size to use from now on.
    */
   handleTooBig(now: Instant, dst: number, mtu: number, length: number): number {
     const said = mtu > 0 ? mtu : (PLATEAUS.find((plateau) => plateau < length) ?? MIN_PMTU);
-    const known = this.#paths.get(dst)?.mtu ?? 0xffff;
+    const path = this.#paths.get(dst);
+    const known = path?.mtu ?? 0xffff;
+    const isNarrower = said < MIN_PMTU || path?.isNarrower === true;
     // RFC 1191 §6.3: a report never raises the estimate.
     const next = Math.min(known, Math.max(said, MIN_PMTU));
     this.#paths.delete(dst);
     if (this.#paths.size >= PMTU_MAX) this.#forgetOldest();
-    this.#paths.set(dst, { mtu: next, expiresAt: after(now, MTU_EXPIRES) });
+    this.#paths.set(dst, { mtu: next, isNarrower, expiresAt: after(now, MTU_EXPIRES) });
     return next;
   }
 

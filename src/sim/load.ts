@@ -77,13 +77,14 @@ export class Load {
     }
   }
 
-  /** One small datagram from `from` to an address of `to`; `isHere` says later whether it arrived. */
-  probe(from: SimHost, address: Ip): Entry | null {
+  /** A datagram of `length` bytes from `from` to `address`; the entry says later whether it arrived. */
+  probe(from: SimHost, address: Ip, length: number): Entry | null {
     const { client } = this.#sockets.get(from) as Sockets;
     client.disconnect();
     client.setTtl(-1);
+    client.segmentBytes = 0;
     client.options.pathMtu = PathMtu.Want;
-    return this.#send(from, client, address, Port.Sink, TAG_BYTES + 16);
+    return this.#send(from, client, address, Port.Sink, length);
   }
 
   #act(host: SimHost): void {

@@ -50,6 +50,8 @@ const SILENCE: Duration = sec(320);
 /** Datagrams may still come out of timers so long after: reassembly waits for 30 seconds. */
 const ECHOES: Duration = sec(90);
 const PROBE_ROUNDS = 4;
+/** What every link carries, and what has to find out what its path does. */
+const PROBE_LENGTHS = [24, 700];
 const PROBE_INTERVAL: Duration = sec(8);
 /** Of all pairs, when there are more. */
 const PAIRS_MAX = 60;
@@ -59,6 +61,7 @@ interface Pair {
   readonly from: SimHost;
   readonly to: SimHost;
   readonly address: Ip;
+  readonly length: number;
 }
 
 class Scenario {
@@ -131,11 +134,16 @@ class Scenario {
     let pairs = this.#pairs();
     for (let round = 0; round < PROBE_ROUNDS && pairs.length > 0; round++) {
       const entries = new Map<Pair, Entry | null>();
-      for (const pair of pairs) entries.set(pair, this.#load.probe(pair.from, pair.address));
+      for (const pair of pairs) entries.set(pair, this.#load.probe(pair.from, pair.address, pair.length));
       this.#world.run(PROBE_INTERVAL);
       pairs = pairs.filter((pair) => (entries.get(pair)?.delivered ?? 0) === 0);
     }
-    this.#note(pairs.map(({ from, to, address }) => `${from.name} does not reach ${to.name} at ${address}`));
+    this.#note(
+      pairs.map(
+        ({ from, to, address, length }) =>
+          `${from.name} does not reach ${to.name} at ${address} with ${length} bytes`,
+      ),
+    );
   }
 
   #pairs(): Pair[] {
@@ -143,7 +151,10 @@ class Scenario {
     const all: Pair[] = [];
     for (const from of [...hosts, ...routers]) {
       for (const { members } of subnets)
-        for (const { host, address } of members) if (host !== from) all.push({ from, to: host, address });
+        for (const { host, address } of members) {
+          const length = PROBE_LENGTHS[all.length % PROBE_LENGTHS.length] as number;
+          if (host !== from) all.push({ from, to: host, address, length });
+        }
     }
     const rng = this.#world.rng.fork('pairs');
     while (all.length > PAIRS_MAX) all.splice(rng.below(all.length), 1);

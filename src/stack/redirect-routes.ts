@@ -14,7 +14,8 @@ export class RedirectRoutes implements RedirectTable {
   }
 
   addRedirect(destination: Prefix, gateway: Ip, oif: number): void {
-    this.#fib.replace({ prefix: destination, via: gateway, oif, protocol: 'redirect' });
+    // Beside a route that somebody else made for this host, and in front of it for as long as it lasts.
+    this.#fib.prepend({ prefix: destination, via: gateway, oif, protocol: 'redirect' });
   }
 
   removeRedirect(destination: Prefix): void {

@@ -162,7 +162,7 @@ export class SocketPort implements SocketHost {
     const mtu = options.pathMtu === PathMtu.Probe ? this.#output.mtuOf(route) : this.#pathMtu(route, dst);
     const fits = pieceLength(packet) <= mtu;
     if (!fits && options.pathMtu >= PathMtu.Do) return 'EMSGSIZE';
-    this.#writeHeader(packet, flow, options, fits && options.pathMtu !== PathMtu.Dont);
+    this.#writeHeader(packet, flow, options, fits && this.#wantsDf(dst, options));
     this.#outbox.push(packet, route, mtu);
     return null;
   }
@@ -232,6 +232,11 @@ export class SocketPort implements SocketHost {
       if (state === 'permanent' && ifindex !== LOOPBACK_INDEX) return prefix.address.d;
     }
     return 0;
+  }
+
+  #wantsDf(dst: number, { pathMtu }: SendOptions): boolean {
+    if (pathMtu === PathMtu.Want) return !this.#paths.isNarrower4(dst);
+    return pathMtu !== PathMtu.Dont;
   }
 
   #pathMtu(hop: NextHop, dst: number): number {

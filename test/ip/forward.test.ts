@@ -233,6 +233,26 @@ t.test(
   },
 );
 
+t.test(
+  'a redirect stands in front of a route that somebody made, and leaves it behind (RFC 1122 §3.3.1.2)',
+  (t) => {
+    const net = threeOnALink();
+    net.host.route('10.9.0.9/32', { via: address('10.1.0.1'), protocol: 'static' });
+    send(t, net.host.udp(), bytes(9), '10.9.0.9', PORT);
+    net.run();
+    const gateways = (): string[] =>
+      net.host.stack.ip.fib
+        .list()
+        .filter(({ prefix }) => prefix.length === 32)
+        .map(({ nextHops, protocol }) => `${protocol} ${nextHops[0]?.via}`);
+    t.strictSame(gateways(), ['redirect 10.1.0.2', 'static 10.1.0.1']);
+    net.run(sec(301));
+    t.strictSame(gateways(), ['static 10.1.0.1']);
+    net.end(t);
+    t.end();
+  },
+);
+
 t.test('no redirects where they are switched off', (t) => {
   const net = threeOnALink(false);
   send(t, net.host.udp(), bytes(9), '10.9.0.9', PORT);

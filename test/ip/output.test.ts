@@ -175,6 +175,21 @@ t.test('a copy for members here is for their interface only', (t) => {
   t.end();
 });
 
+t.test('a group by way of the loopback device: once to each member', (t) => {
+  const net = joined();
+  const lo = net.a.stack.loopback.index;
+  const socket = net.a.udp(PORT);
+  t.equal(socket.joinGroup(address('239.1.2.3'), lo), null);
+  const from = net.a.udp();
+  from.options.multicastOif = lo;
+  send(t, from, bytes(4), '239.1.2.3', PORT);
+  net.run();
+  t.equal(receiveAll(socket).length, 1);
+  t.equal(net.seen.of('a/eth0', 'out', isUdp).length, 0);
+  net.end(t);
+  t.end();
+});
+
 t.test('to an address of our own: through the loopback device, with the checksum left undone', (t) => {
   const net = joined();
   const socket = net.a.udp(PORT);
@@ -224,6 +239,26 @@ t.test('path MTU discovery through a narrow router (RFC 1191)', (t) => {
   net.end(t);
   t.end();
 });
+
+t.test(
+  'a path narrower than can be believed: without DF, so that somebody may cut (Linux’s min_pmtu)',
+  (t) => {
+    const net = routed({ right: { mtu: 296 } });
+    const socket = net.b.udp(PORT);
+    const from = net.a.udp();
+    for (let i = 0; i < 4; i++) {
+      send(t, from, bytes(500), B, PORT);
+      net.run();
+    }
+    t.equal(net.a.stack.paths.mtu4(address(B).d), 552);
+    t.equal(receiveAll(socket).length, 3, 'all but the first');
+    send(t, from, bytes(1_400), B, PORT);
+    net.run();
+    t.equal(receiveAll(socket).length, 1);
+    net.end(t);
+    t.end();
+  },
+);
 
 t.test('a report of a path’s size is believed only about what a socket sent (RFC 5927 §7)', (t) => {
   const net = routed({ right: { mtu: 1_000 } });
@@ -311,6 +346,10 @@ t.test('a device without link addresses: no ARP, no header (TUN)', (t) => {
   send(t, from, bytes(3), '239.1.1.1', PORT + 1);
   net.run();
   t.equal(receiveAll(group).length, 1, 'but groups');
+  group.leaveGroup(address('239.1.1.1'));
+  send(t, from, bytes(3), '239.1.1.1', PORT + 1);
+  net.run();
+  t.equal(dropped(net.b, Drop.Ip4MulticastNotMember), 1, 'only those that were joined');
   net.end(t);
   t.end();
 });
