@@ -15,10 +15,13 @@ import type {
   PingItem,
   RouteReport,
   RuleReport,
+  SocketKind,
+  SocketReport,
   StatusReport,
   TraceEnd,
   TraceItem,
 } from './report.ts';
+import type { SocketFilter } from './socket-filter.ts';
 
 /** Why something could not be done: an errno or another code, and a sentence for a person. Immutable. */
 export class Refusal {
@@ -132,6 +135,15 @@ export interface NeighborFilter {
   readonly state: string | undefined;
 }
 
+export interface SocketRequest {
+  readonly kinds: ReadonlySet<SocketKind>;
+  readonly filter: SocketFilter;
+  /** Of the state of TCP. */
+  readonly info: boolean;
+  readonly memory: boolean;
+  readonly timers: boolean;
+}
+
 export interface PingRequest {
   readonly destination: Ip;
   readonly source: Ip | undefined;
@@ -187,6 +199,8 @@ export interface ControlHost {
   setNeighbor(now: Instant, verb: 'add' | 'replace', change: NeighborChange): Refusal | null;
   deleteNeighbor(address: Ip, dev: Dev): Refusal | null;
   flushNeighbors(dev: Dev): number | Refusal;
+
+  sockets(now: Instant, request: SocketRequest): readonly SocketReport[] | Refusal;
 
   counters(): CountersReport;
   /** The same for Prometheus. */

@@ -102,10 +102,56 @@ export interface NeighborReport {
   readonly state: readonly string[];
 }
 
+export type SocketKind = 'tcp' | 'udp' | 'raw' | 'icmp';
+
+/** A socket, or a connection that none holds any more. */
+export interface SocketReport {
+  readonly netid: SocketKind;
+  /** As ss writes it: `ESTAB`, `TIME-WAIT`, `LISTEN`, `UNCONN` … */
+  readonly state: string;
+  /** Of a listener: connections that wait, and how many may. */
+  readonly recvQ: number;
+  readonly sendQ: number;
+  readonly local: string;
+  readonly localPort: number;
+  readonly peer: string;
+  /** 0 without a peer. */
+  readonly peerPort: number;
+  /** The device that it is bound to. */
+  readonly dev?: string;
+  readonly timer?: SocketTimerReport;
+  readonly memory?: SocketMemoryReport;
+  readonly tcp?: TcpReport;
+}
+
+export interface SocketTimerReport {
+  /** As ss has them: retransmission `on`, `keepalive`, `timewait`, `persist`. */
+  readonly name: 'on' | 'keepalive' | 'timewait' | 'persist';
+  readonly expiresMs: number;
+  readonly retransmits: number;
+}
+
+/** In bytes: what is used, and what may be. */
+export interface SocketMemoryReport {
+  readonly receive: number;
+  readonly receiveMax: number;
+  readonly send: number;
+  readonly sendMax: number;
+}
+
+/** `struct tcp_info`, field for field, and what it leaves out. */
+export interface TcpReport {
+  readonly congestion: string;
+  readonly info: Readonly<Record<string, number>>;
+}
+
 export interface ServiceReport {
   readonly name: string;
+  readonly protocol: 'udp' | 'tcp';
   readonly port: number;
+  /** Datagrams, or connections. */
   readonly received: number;
+  /** Datagrams, or bytes. */
   readonly answered: number;
 }
 

@@ -199,7 +199,8 @@ class Parser {
     }
     if (this.#peek === 'and') this.#at++;
     const expression = this.#peek === undefined ? null : this.#readExpression();
-    if (this.#problem === null && this.#peek !== undefined) this.#fail(`${quote(this.#peek)} is not expected here`);
+    if (this.#problem === null && this.#peek !== undefined)
+      this.#fail(`${quote(this.#peek)} is not expected here`);
     return this.#problem ?? { states, expression };
   }
 

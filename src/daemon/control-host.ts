@@ -25,6 +25,7 @@ import type {
   RouteQuestion,
   RouteVerb,
   RuleChange,
+  SocketRequest,
   TraceRequest,
 } from '../control/host.ts';
 import { Refusal } from '../control/host.ts';
@@ -38,10 +39,13 @@ import type {
   PingItem,
   RouteReport,
   RuleReport,
+  ServiceReport,
+  SocketReport,
   StatusReport,
   TraceEnd,
   TraceItem,
 } from '../control/report.ts';
+import { HTTP_PORT } from '../http/server.ts';
 import { errnoName } from '../link/errno-text.ts';
 import type { FrameSink } from '../observe/frame-sink.ts';
 import { metricsOf } from './host/counters.ts';
@@ -49,6 +53,7 @@ import * as linksOf from './host/links.ts';
 import * as neighborsOf from './host/neighbors.ts';
 import { findInterface, refuse } from './host/refuse.ts';
 import * as routesOf from './host/routes.ts';
+import * as socketsOf from './host/sockets.ts';
 import type { Instance } from './instance.ts';
 import { SINKS_MAX } from './stream/frame-tee.ts';
 import { PcapngCapture, TextCapture } from './stream/live-capture.ts';
@@ -71,7 +76,7 @@ export class StackHost implements ControlHost {
   }
 
   status(now: Instant): StatusReport {
-    const { config, stack, nic, inetd, loop } = this.#instance;
+    const { config, stack, nic, loop } = this.#instance;
     const gateway = stack.ip.fib.find({ prefix: new IpPrefix(ANY4, 0) })?.nextHops[0]?.via ?? null;
     const { used: _, memoryBytes: __, slots: ___, ...sockets } = stack.sockets.status();
     return {
@@ -94,12 +99,7 @@ export class StackHost implements ControlHost {
       netns: config.netns,
       addresses: stack.ip.addresses.of(this.#instance.iface.index).map(({ prefix }) => formatPrefix(prefix)),
       gateway: gateway === null ? null : formatIp(gateway),
-      services: (inetd?.status() ?? []).map(({ name, port, counters }) => ({
-        name,
-        port,
-        received: counters.received,
-        answered: counters.answered,
-      })),
+      services: servicesOf(this.#instance),
       sockets: { ...sockets },
       pool: { slots: stack.pool.capacity, free: stack.pool.available, lowWater: stack.pool.lowWater },
       drops: stack.drops.status(),
@@ -172,6 +172,10 @@ export class StackHost implements ControlHost {
     return neighborsOf.flushNeighbors(this.#stack, dev);
   }
 
+  sockets(now: Instant, request: SocketRequest): readonly SocketReport[] | Refusal {
+    return socketsOf.sockets(this.#stack, now, request);
+  }
+
   counters(): CountersReport {
     return metricsOf(this.#instance).toJson();
   }
@@ -232,6 +236,26 @@ export class StackHost implements ControlHost {
   get #stack(): Instance['stack'] {
     return this.#instance.stack;
   }
+}
+
+function servicesOf({ inetd, http }: Instance): ServiceReport[] {
+  const datagrams = (inetd?.status() ?? []).map(({ name, port, counters }) => ({
+    name,
+    protocol: 'udp' as const,
+    port,
+    received: counters.received,
+    answered: counters.answered,
+  }));
+  const streams = (inetd?.streamStatus() ?? []).map(({ name, port, counters }) => ({
+    name,
+    protocol: 'tcp' as const,
+    port,
+    received: counters.connections,
+    answered: counters.bytesOut,
+  }));
+  if (http === null) return [...datagrams, ...streams];
+  const { connections: received, bytesOut: answered } = http.counters;
+  return [...datagrams, ...streams, { name: 'http', protocol: 'tcp', port: HTTP_PORT, received, answered }];
 }
 
 function refuseProbe(

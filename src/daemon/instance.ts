@@ -9,6 +9,8 @@ import type { CaptureReport } from '../control/report.ts';
 import type { UpConfig } from '../control/up-config.ts';
 import { Monitor } from '../device/monitor.ts';
 import { Nic } from '../device/nic.ts';
+import type { Resource } from '../http/server.ts';
+import { HTTP_PORT, HttpServer } from '../http/server.ts';
 import { Inetd } from '../inetd/inetd.ts';
 import type { Interface } from '../ip/interface.ts';
 import { errnoName } from '../link/errno-text.ts';
@@ -22,6 +24,9 @@ import { openLink } from './link.ts';
 import { Loop } from './loop.ts';
 import { FrameTee } from './stream/frame-tee.ts';
 
+/** Connections that wait to be accepted. */
+const HTTP_BACKLOG = 1_024;
+
 export class Instance {
   readonly config: UpConfig;
   readonly clock: Clock;
@@ -33,14 +38,18 @@ export class Instance {
   readonly tee: FrameTee;
   readonly iface: Interface;
   readonly inetd: Inetd | null;
+  /** The status page, once it is served. */
+  http: HttpServer | null = null;
+  readonly version: string;
   /** Told, once, when the device is lost. */
   onLinkLost: ((reason: string) => void) | null = null;
   onCaptureLost: ((reason: string) => void) | null = null;
   #capture: CaptureFile | null = null;
   #isOpen = true;
 
-  private constructor(config: UpConfig, clock: Clock, stack: Stack, link: TunTap) {
+  private constructor(config: UpConfig, clock: Clock, stack: Stack, link: TunTap, version: string) {
     this.config = config;
+    this.version = version;
     this.clock = clock;
     this.stack = stack;
     this.link = link;
@@ -55,12 +64,12 @@ export class Instance {
   }
 
   /** Opens the device and configures both sides; the first turn is taken by `start`. */
-  static open(config: UpConfig): Instance | LinkFailure {
+  static open(config: UpConfig, version = ''): Instance | LinkFailure {
     const clock = monotonicClock;
     const stack = new Stack({ rng: systemRng(), now: clock(), wallClock: wallClockMs });
     const link = openLink(config, stack.drops);
     if (link instanceof LinkFailure) return link;
-    const instance = new Instance(config, clock, stack, link);
+    const instance = new Instance(config, clock, stack, link, version);
     const refused = instance.#configure();
     if (refused === null) return instance;
     instance.close();
@@ -74,6 +83,24 @@ export class Instance {
     return null;
   }
 
+  /** Serves the status page. Not part of `open`, since the page is about the instance. */
+  serve(resources: readonly Resource[]): LinkFailure | null {
+    const socket = this.stack.sockets.openTcp();
+    let errno = typeof socket === 'string' ? socket : null;
+    if (typeof socket !== 'string') {
+      socket.reuseAddress = true;
+      errno = socket.bind(ANY4, HTTP_PORT) ?? socket.listen(HTTP_BACKLOG);
+      if (errno === null) {
+        this.http = new HttpServer((now) => new Date(wallClockMs(now)).toUTCString(), resources);
+        this.http.serve(socket);
+        this.loop.add(this.http);
+        return null;
+      }
+      socket.close();
+    }
+    return new LinkFailure(errno as string, 'the status page cannot have its port.');
+  }
+
   captures(): CaptureReport[] {
     return this.#capture === null ? [] : [this.#capture.report()];
   }
@@ -84,6 +111,7 @@ export class Instance {
     this.#isOpen = false;
     this.loop.stop();
     this.inetd?.close();
+    this.http?.close();
     const now = this.clock();
     this.stack.close(now);
     this.#capture?.close(now);

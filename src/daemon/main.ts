@@ -17,6 +17,7 @@ import type { User } from '../link/privilege.ts';
 import { dropPrivileges, resolveUser } from '../link/privilege.ts';
 import { StackHost } from './control-host.ts';
 import { ControlServer, prepareSocket } from './control-server.ts';
+import { pageResources } from './host/page.ts';
 import { Instance } from './instance.ts';
 import { createLog } from './log.ts';
 import { ownRuntimeDir } from './runtime-dir.ts';
@@ -40,8 +41,15 @@ export async function runDaemon(config: UpConfig, options: DaemonOptions): Promi
   const taken = await attempt(path, () => prepareSocket(path, config.name, user));
   if (taken !== null) throw new DaemonError(taken);
 
-  const instance = Instance.open(config);
+  const instance = Instance.open(config, options.version);
   if (instance instanceof LinkFailure) throw new DaemonError(instance.text);
+  if (config.services) {
+    const refused = instance.serve(pageResources(instance));
+    if (refused !== null) {
+      instance.close();
+      throw new DaemonError(refused.text);
+    }
+  }
   const ending = new Ending();
   const host = new StackHost(instance, options.version, () => ending.ask('asked by a client'));
   const { clock, loop } = instance;

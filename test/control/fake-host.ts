@@ -9,10 +9,11 @@ import type {
   RouteChange,
   RouteFilter,
   RuleChange,
+  SocketRequest,
   TraceRequest,
 } from '../../src/control/host.ts';
 import { Refusal } from '../../src/control/host.ts';
-import type { LinkReport, RouteReport } from '../../src/control/report.ts';
+import type { LinkReport, RouteReport, SocketReport } from '../../src/control/report.ts';
 
 /** A stream whose items a test pushes. */
 export class FakeStream implements ResultStream {
@@ -48,6 +49,7 @@ export class FakeHost implements ControlHost {
   refusal: Refusal | null = null;
   linkReports: readonly LinkReport[] = [];
   routeReports: readonly RouteReport[] = [];
+  socketReports: readonly SocketReport[] = [];
 
   status(): never {
     throw new Error('not asked for here');
@@ -99,6 +101,9 @@ export class FakeHost implements ControlHost {
   }
   flushNeighbors(dev: string | undefined): number | Refusal {
     return this.#answer(1, 'flushNeighbors', dev);
+  }
+  sockets(_now: unknown, request: SocketRequest): readonly SocketReport[] | Refusal {
+    return this.#answer(this.socketReports, 'sockets', request);
   }
   counters(): object & Record<string, unknown> {
     return { drops: { NoRoute: 2 } };

@@ -363,7 +363,10 @@ t.test('status: a page for a person', (t) => {
     netns: 'lab',
     addresses: ['10.77.0.2/24'],
     gateway: null,
-    services: [{ name: 'echo', port: 7, received: 3, answered: 2 }],
+    services: [
+      { name: 'echo', protocol: 'udp', port: 7, received: 3, answered: 2 },
+      { name: 'http', protocol: 'tcp', port: 80, received: 1, answered: 200 },
+    ],
     sockets: { udp: 1, raw: 0 },
     pool: { slots: 512, free: 448, lowWater: 440 },
     drops: { NoRoute: 2, Ip6Unsupported: 9 },
@@ -377,7 +380,7 @@ t.test('status: a page for a person', (t) => {
   offload    checksum
   addresses  10.77.0.2/24
   gateway    none
-  services   echo 7 (3 in, 2 out)
+  services   echo 7/udp (3 in, 2 out), http 80/tcp (1 connections, 200 bytes out)
   sockets    1 udp, 0 raw
   packets    448 of 512 slots free, never fewer than 440
   turns      6 in 4 runs of the loop

@@ -41,7 +41,11 @@ export function formatStatus(status: StatusReport): string {
     [
       'services',
       services
-        .map(({ name, port, received, answered }) => `${name} ${port} (${received} in, ${answered} out)`)
+        .map(({ name, protocol, port, received, answered }) =>
+          protocol === 'udp'
+            ? `${name} ${port}/udp (${received} in, ${answered} out)`
+            : `${name} ${port}/tcp (${received} connections, ${answered} bytes out)`,
+        )
         .join(', ') || 'none',
     ],
     [

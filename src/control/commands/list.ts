@@ -12,6 +12,7 @@ import { neighCommands } from './neigh.ts';
 import { pingCommands } from './ping.ts';
 import { routeCommands } from './route.ts';
 import { ruleCommands } from './rule.ts';
+import { ssCommands } from './ss.ts';
 import { tracerouteCommands } from './traceroute.ts';
 import { up } from './up.ts';
 
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   ...routeCommands,
   ...ruleCommands,
   ...neighCommands,
+  ...ssCommands,
   ...counterCommands,
   ...pingCommands,
   ...tracerouteCommands,
@@ -38,6 +40,7 @@ export const OBJECT_ALIASES: Readonly<Record<string, string>> = {
   // As `ip r` is `ip route`, not `ip rule`.
   r: 'route',
   ru: 'rule',
+  s: 'status',
 };
 
 /** What a first word stands for that has several actions. */

@@ -13,6 +13,18 @@ export function metricsOf(instance: Instance): Metrics {
   metrics.add('ip', () => stack.ip.counters);
   metrics.add('icmp', () => stack.icmp.counters);
   metrics.add('udp', () => stack.sockets.udp.counters);
+  metrics.add('tcp', () => stack.tcp.counters.tcp, {}, ['currEstab']);
+  metrics.add('tcpExt', () => stack.tcp.counters.tcpExt);
+  metrics.add('tcpMem', () => tcpMemory(instance), {}, [
+    'connections',
+    'timeWait',
+    'bufferBytes',
+    'bufferMaxBytes',
+  ]);
+  if (instance.http !== null) {
+    const { http } = instance;
+    metrics.add('http', () => http.counters, {}, ['open']);
+  }
   for (const iface of interfacesOf(stack)) {
     const { name, device, qdisc, neighbors, arp } = iface;
     metrics.add('device', () => device.counters, { dev: name });
@@ -32,10 +44,22 @@ export function metricsOf(instance: Instance): Metrics {
   metrics.add('sockets', () => stack.sockets.status(), {}, [
     'used',
     'udp',
+    'tcp',
+    'tcpTw',
     'raw',
     'ping',
     'memoryBytes',
     'slots',
   ]);
   return metrics;
+}
+
+function tcpMemory({ stack }: Instance): object {
+  const { table, timeWait, rings } = stack.tcp.shared;
+  return {
+    connections: table.count,
+    timeWait: timeWait.count,
+    bufferBytes: rings.used,
+    bufferMaxBytes: rings.limit,
+  };
 }

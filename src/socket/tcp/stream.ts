@@ -13,7 +13,7 @@ export interface ByteReader {
 export interface ByteStream {
   /** Told once per turn which of `Ready` came since the last time; may do anything to the stream. */
   onReady: ((now: Instant, edges: number) => void) | null;
-  /** How many bytes were copied to `[start, end)` of `into`; 0 at the end of the stream; EAGAIN while there is nothing. */
+  /** Copies to `[start, end)` of `into`. How many bytes; 0 at the end of the stream; EAGAIN while there is nothing. */
   read(into: Uint8Array, start?: number, end?: number): number | Errno;
   /** The same without a copy. Answers how many bytes were taken. */
   readChunks(reader: ByteReader): number | Errno;
