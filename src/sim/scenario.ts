@@ -51,7 +51,7 @@ const SILENCE: Duration = sec(320);
 const ECHOES: Duration = sec(90);
 const PROBE_ROUNDS = 4;
 /** What every link carries, and what has to find out what its path does. */
-const PROBE_LENGTHS = [24, 700];
+const PROBE_LENGTHS = [24, 500, 700];
 const PROBE_INTERVAL: Duration = sec(8);
 /** Of all pairs, when there are more. */
 const PAIRS_MAX = 60;
