@@ -222,7 +222,7 @@ export class Load {
     for (let packet = socket.receivePacket(); packet !== null; packet = socket.receivePacket()) {
       const entry = this.#ledger.read(packet.bytes, payloadAt(packet), packet.tail);
       if (typeof entry === 'string') this.#complain(`${host.name}, echo: ${entry}`);
-      else if (entry.port !== Port.Echo)
+      else if (entry !== null && entry.port !== Port.Echo)
         this.#complain(`${host.name}, echo: ${entry.id} was for port ${entry.port}`);
       socket.reply(packet);
     }
@@ -235,6 +235,7 @@ export class Load {
       if (count === 'EAGAIN' || count === 'EBADF') return;
       if (typeof count === 'string') continue;
       const entry = this.#ledger.read(this.#buffer, 0, count);
+      if (entry === null) continue;
       const wrong = typeof entry === 'string' ? entry : this.#judge(host, socket, info, entry);
       if (wrong !== '')
         this.#complain(`${host.name}:${socket.localPort} from ${info.address}:${info.port}: ${wrong}`);
@@ -266,6 +267,7 @@ export class Load {
       if (count === 'EAGAIN' || count === 'EBADF') return;
       if (typeof count === 'string') continue;
       const entry = this.#ledger.read(this.#buffer, ICMP_HEADER, count);
+      if (entry === null) continue;
       let wrong = '';
       if (typeof entry === 'string') wrong = entry;
       else if (entry.port !== 0 || entry.from !== host.name)

@@ -56,6 +56,8 @@ const PROBE_INTERVAL: Duration = sec(8);
 /** Of all pairs, when there are more. */
 const PAIRS_MAX = 60;
 const LOOKS = 8;
+/** Damaged datagrams that may be put down to bad luck, where links flip bits. */
+const EXCUSES = 3;
 
 interface Pair {
   readonly from: SimHost;
@@ -95,6 +97,7 @@ class Scenario {
     const { duration = sec(8), actions = 150, seed } = this.#options;
     this.#load.schedule(actions, duration);
     this.#faults.schedule(this.#topology, duration);
+    if (this.#faults.kinds.has('corrupt')) this.#ledger.excuses = EXCUSES;
     this.#watch(duration);
     // Events that heal what they broke may come a little later than the last of them.
     world.run((duration + sec(4)) as Duration);

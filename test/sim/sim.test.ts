@@ -50,9 +50,9 @@ t.test('the ledger knows its payloads from everything else', (t) => {
   t.equal(ledger.delivered, 1);
   payload[100] = (payload[100] as number) ^ 4;
   t.match(ledger.read(payload, 0, 300), 'damaged at byte 100');
-  payload[102] = (payload[102] as number) ^ 4;
-  const isHidden = typeof ledger.read(payload, 0, 300) !== 'string';
-  t.equal(isHidden, ledger.undetectable === 1, 'but for what no sum can see');
+  ledger.excuses = 1;
+  t.equal(ledger.read(payload, 0, 300), null, 'where links flip bits, one may be bad luck');
+  t.match(ledger.read(payload, 0, 300), 'damaged at byte 100', 'but not many');
   t.match(ledger.read(payload, 0, 299), 'was sent with 300');
   t.match(ledger.read(payload, 0, 4), 'nobody sends');
   t.match(ledger.read(bytes(300), 0, 300), 'nobody has sent');
