@@ -1,14 +1,15 @@
 /**
- * Between the connection and its loss recovery: what the recovery (scoreboard, RACK, PRR, congestion control, pacing)
- * is told, and what it is asked. One object per connection, made with the first data and given up when idle.
+ * Between the connection and its loss recovery: what the recovery (scoreboard, RACK, PRR, congestion control,
+ * pacing) is told, and what it is asked. One object per connection, made with the first data and given up when
+ * idle.
  *
  *     ACK      handleAck ──> marks, cwnd, an RTT sample
  *     output   pollRetransmit ──> [start, end) from the ring          sendQuota ──> new data     handleSent
  *     clock    handleTimeout at tcb.recoveryAt (RACK, TLP)            handleRto at tcb.rtoAt
  *
  * The core moves sndUna and sndNxt, keeps the ring, the RTO and its timer, obeys the peer's window, Nagle and
- * silly-window avoidance; the recovery decides what was lost and how much may be in flight. FIN counts as one byte
- * at sndEnd and may be retransmitted like data; SYN is the core's.
+ * silly-window avoidance; the recovery decides what was lost and how much may be in flight. FIN counts as one
+ * byte at sndEnd and may be retransmitted like data; SYN is the core's.
  */
 import type { Instant } from '../base/time.ts';
 import type { CongestionName, Metrics } from './congestion/control.ts';
@@ -19,7 +20,9 @@ export interface Recovery {
   /** After `pollRetransmit` said yes. */
   readonly start: number;
   readonly end: number;
-  /** After `handleAck`: a round trip in microseconds, of a segment sent once (Karn) or by timestamps; -1: none. */
+  /**
+   * After `handleAck`: a round trip in microseconds, of a segment sent once (Karn) or by timestamps; -1: none.
+   */
   readonly rttUs: number;
 
   // For `info`, in bytes where Linux counts packets times MSS.
@@ -46,8 +49,8 @@ export interface Recovery {
 
   /**
    * An acceptable acknowledgement (RFC 9293 §3.10.7.4: within sndUna ≤ ack ≤ sndNxt, and PAWS passed): also a
-   * duplicate one, or one with SACK blocks below sndUna (DSACK). `tcb.sndUna` and `tcb.sndWnd` have moved already;
-   * `priorUna` is what sndUna was, `isWindowUpdate` whether the window differs from the one before.
+   * duplicate one, or one with SACK blocks below sndUna (DSACK). `tcb.sndUna` and `tcb.sndWnd` have moved
+   * already; `priorUna` is what sndUna was, `isWindowUpdate` whether the window differs from the one before.
    */
   handleAck(now: Instant, tcb: Tcb, segment: Segment, priorUna: number, isWindowUpdate: boolean): void;
 
@@ -55,8 +58,8 @@ export interface Recovery {
   sendQuota(now: Instant, tcb: Tcb): number;
 
   /**
-   * The next range to be retransmitted now, congestion window and pacing considered. At most `maxBytes` long; the core
-   * sends all of it and says so by `handleSent`, or nothing.
+   * The next range to be retransmitted now, congestion window and pacing considered. At most `maxBytes` long;
+   * the core sends all of it and says so by `handleSent`, or nothing.
    */
   pollRetransmit(now: Instant, tcb: Tcb, maxBytes: number): boolean;
 
@@ -67,8 +70,17 @@ export interface Recovery {
   handleTimeout(now: Instant, tcb: Tcb): void;
   /** The retransmission timer went off (RFC 6298 §5.4–5.7); the core has backed it off and polls afterwards. */
   handleRto(now: Instant, tcb: Tcb): void;
-  /** A segment did not fit the path: `tcb.sndMss` is smaller now, what is in flight counts as lost, not as congestion. */
+  /**
+   * A segment did not fit the path: `tcb.sndMss` is smaller now, what is in flight counts as lost, not as
+   * congestion.
+   */
   handleMtu(now: Instant, tcb: Tcb): void;
+  /** After `handleRto`: the MTU to fall back to because long segments seem to vanish (RFC 8899 §4.3), or 0. */
+  blackHoleMtu(now: Instant, tcb: Tcb): number;
+  /** Payload of a probe of the path's MTU, to be sent as one segment of new data now (RFC 4821 §7.4); 0: none. */
+  pollMtuProbe(now: Instant, tcb: Tcb): number;
+  /** After `handleAck`: the MTU that a probe has found the path to carry, once; 0: nothing new. */
+  takeFoundMtu(): number;
   /** New data after an idle time longer than the RTO (RFC 5681 §4.1, RFC 9293 §3.8.5). */
   handleIdle(now: Instant, tcb: Tcb): void;
   /** The window had room and the application nothing to send. */

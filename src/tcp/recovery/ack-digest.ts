@@ -167,6 +167,9 @@ export class AckDigest implements DeliverySink, LossSink {
     const isRetransmitted = board.has(id, RangeFlag.EverRetransmitted);
     this.#delivered += bytes;
     if (isSack) this.newlySacked += bytes;
+    if (board.has(id, RangeFlag.MtuProbe) && state.mtu !== null && end === board.end(id)) {
+      state.foundMtu = state.mtu.handleProbeAcked(now);
+    }
     if (isRetransmitted) this.#hasRetransmitted = true;
     else this.#noteOriginal(end, now - sentAt, isSack);
     this.sample.rate.handleDelivered(
@@ -241,6 +244,13 @@ export class AckDigest implements DeliverySink, LossSink {
     const { lostRange, counters } = this.#shared;
     const start = board.start(id);
     const bytes = board.length(id);
+    if (lt(start, state.lostFrom)) state.lostFrom = start;
+    if (board.has(id, RangeFlag.MtuProbe) && !board.has(id, RangeFlag.Lost) && state.mtu !== null) {
+      // RFC 4821 §7.7: too long, most likely; not congestion.
+      state.mtu.handleProbeLost(now);
+      board.markLost(id);
+      return;
+    }
     if (board.has(id, RangeFlag.Retransmitted)) counters.tcpLostRetransmit++;
     state.total.lost += bytes;
     sample.lost += bytes;
@@ -252,7 +262,6 @@ export class AckDigest implements DeliverySink, LossSink {
     lostRange.isDiscontiguous = sample.lost === bytes || start !== this.#lostEnd;
     this.#lostEnd = board.end(id);
     board.markLost(id);
-    if (lt(start, state.lostFrom)) state.lostFrom = start;
     state.control.onLost(now, lostRange, sample);
   }
 

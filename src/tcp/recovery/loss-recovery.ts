@@ -10,6 +10,8 @@
 import { gt, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
+import { MIN_HEADER_BYTES } from '../../wire/tcp.ts';
+import { TIMESTAMPS_BYTES } from '../../wire/tcp-options.ts';
 import type { CongestionName, Metrics } from '../congestion/control.ts';
 import { CONGESTION_NAMES, changeControl } from '../congestion/select.ts';
 import { timestampClock } from '../open/isn.ts';
@@ -31,6 +33,7 @@ import {
   noteRate,
   validate,
 } from './episode.ts';
+import { BASE_MTU, MtuProbe } from './mtu-probe.ts';
 import type { RecoveryShared } from './recovery-shared.ts';
 import type { Phase } from './recovery-state.ts';
 import { RecoveryState } from './recovery-state.ts';
@@ -49,6 +52,8 @@ export class LossRecovery implements Recovery {
   rttUs = -1;
   readonly #digest: AckDigest;
   #probe: Probe = 'none';
+  /** Of the probe of the path's MTU that was offered to the core. */
+  #mtuPayload = 0;
 
   constructor(now: Instant, shared: RecoveryShared, digest: AckDigest, name: CongestionName, tcb: Tcb) {
     this.state = new RecoveryState(now, shared, name, tcb.sndUna, tcb.sndMss, tcb.srtt);
@@ -123,6 +128,7 @@ export class LossRecovery implements Recovery {
     const digest = this.#digest;
     const { sample } = digest;
     const hasSack = tcb.has(TcbFlag.Sack);
+    if (tcb.sndMss !== state.mss) this.#noteMss(tcb);
     digest.begin(state, tcb);
     digest.take(now, segment, priorUna, isWindowUpdate);
     this.rttUs = digest.rttUs;
@@ -135,6 +141,7 @@ export class LossRecovery implements Recovery {
     advanceEpisode(now, state, tcb, digest);
     if (!hasSack) findHole(now, state, tcb, digest);
     moveWindow(now, state, sample);
+    if (sample.acked > 0) state.mtu?.handleAcked();
     if (state.board.count === 0) this.#rest(tcb);
     else if (sample.acked > 0 || digest.newlySacked > 0) this.#schedule(now, tcb);
   }
@@ -214,12 +221,12 @@ export class LossRecovery implements Recovery {
 
   handleSent(now: Instant, tcb: Tcb, start: number, end: number, isRetransmission: boolean): void {
     const { state } = this;
-    const { board, total } = state;
+    const { total } = state;
     const bytes = (end - start) | 0;
     const isAppLimited = total.appLimitedUntil > 0;
     state.control.onSent(now, bytes, state.inFlight, isAppLimited);
     if (isRetransmission) this.#noteRetransmitted(now, tcb, start, end, isAppLimited);
-    else board.push(now, start, end, total, isAppLimited);
+    else this.#push(now, tcb, start, end, isAppLimited);
     state.pacer.handleSent(now, bytes, state.pacingRate);
     if (state.isReducing) state.prr.handleSent(bytes);
     state.mostInFlight = Math.max(state.mostInFlight, state.inFlight);
@@ -232,6 +239,15 @@ export class LossRecovery implements Recovery {
     } else {
       this.#schedule(now, tcb);
     }
+  }
+
+  #push(now: Instant, tcb: Tcb, start: number, end: number, isAppLimited: boolean): void {
+    const { state } = this;
+    const bytes = (end - start) | 0;
+    const isMtuProbe = this.#mtuPayload > 0 && bytes === this.#mtuPayload;
+    this.#mtuPayload = 0;
+    state.board.push(now, start, end, state.total, isAppLimited, isMtuProbe);
+    if (isMtuProbe && state.mtu !== null) state.mtu.handleSent(bytes + overhead(tcb));
   }
 
   #noteRetransmitted(now: Instant, tcb: Tcb, start: number, end: number, isAppLimited: boolean): void {
@@ -332,9 +348,15 @@ export class LossRecovery implements Recovery {
     state.pacer.nextAt = now;
   }
 
+  #noteMss(tcb: Tcb): void {
+    this.state.mss = tcb.sndMss;
+    this.state.control.onMtu(tcb.sndMss);
+  }
+
   handleMtu(now: Instant, tcb: Tcb): void {
     const { state } = this;
-    state.control.onMtu(tcb.sndMss);
+    this.#noteMss(tcb);
+    state.mtu?.handlePacketTooBig(tcb.pathMtu);
     const { board } = state;
     // RFC 8201 §5.4: what was too big never congested anything.
     while (board.oldest >= 0) board.markLost(board.oldest);
@@ -348,11 +370,47 @@ export class LossRecovery implements Recovery {
     this.state.control.onIdle(now, idleUs, tcb.rto, tcb.sndMss);
   }
 
+  /** RFC 8899 §4.3: after a timeout, whether long segments vanish. Answers the MTU to fall back to, or 0. */
+  blackHoleMtu(now: Instant, tcb: Tcb): number {
+    const { state } = this;
+    const { board } = state;
+    if (board.count === 0 || tcb.retransmits < 2) return 0;
+    const head = Math.min(board.length(board.id(0)), tcb.sndMss);
+    if (head + overhead(tcb) <= BASE_MTU) return 0;
+    state.mtu ??= new MtuProbe();
+    return state.mtu.handleTimeout(now, tcb.retransmits, tcb.sndMss + overhead(tcb));
+  }
+
+  /** Payload of a probe of the path's MTU that may leave now, as one segment of new data; 0: none. */
+  pollMtuProbe(now: Instant, tcb: Tcb): number {
+    const { state } = this;
+    this.#mtuPayload = 0;
+    if (state.mtu === null || state.phase !== 'open' || state.board.lostBytes > 0) return 0;
+    const pending = Math.min((tcb.sndEnd - tcb.sndNxt) | 0, (tcb.sndUna + tcb.sndWnd - tcb.sndNxt) | 0);
+    const size = state.mtu.poll(now, state.cwnd / tcb.sndMss, pending, tcb.sndMss);
+    const payload = size - overhead(tcb);
+    if (size === 0 || payload <= tcb.sndMss || this.sendQuota(now, tcb) < payload) return 0;
+    this.#mtuPayload = payload;
+    return payload;
+  }
+
+  /** What a probe has found the path to carry, once; 0: nothing new. */
+  takeFoundMtu(): number {
+    const { foundMtu } = this.state;
+    this.state.foundMtu = 0;
+    return foundMtu;
+  }
+
   handleAppLimited(_now: Instant, _tcb: Tcb): void {
     const { state } = this;
     if (state.board.lostBytes > state.board.retransmittedBytes) return;
     state.total.handleAppLimited(state.inFlight);
   }
+}
+
+/** Bytes of headers in front of the data of every segment. */
+function overhead(tcb: Tcb): number {
+  return tcb.ipHeaderBytes + MIN_HEADER_BYTES + (tcb.has(TcbFlag.Timestamps) ? TIMESTAMPS_BYTES : 0);
 }
 
 /** For `TcpShared`. */

@@ -13,6 +13,7 @@ import { RateState } from '../congestion/rate-sample.ts';
 import { startControl } from '../congestion/select.ts';
 import { WindowedMax } from '../congestion/windowed-max.ts';
 import { EcnSender } from './ecn.ts';
+import type { MtuProbe } from './mtu-probe.ts';
 import { Pacer } from './pacing.ts';
 import { Prr } from './prr.ts';
 import { Rack } from './rack.ts';
@@ -59,6 +60,13 @@ export class RecoveryState {
   /** Bytes per second, of the last sample that counts. */
   deliveryRate = 0;
 
+  /** SMSS as the controller knows it. */
+  mss: number;
+  /** Exists once the path is suspected of being a black hole. */
+  mtu: MtuProbe | null = null;
+  /** MTU that a probe has found the path to carry, until somebody takes it; 0: none. */
+  foundMtu = 0;
+
   readonly #minRtt: WindowedMax = new WindowedMax();
 
   constructor(
@@ -70,6 +78,7 @@ export class RecoveryState {
     srttUs: number,
   ) {
     this.shared = shared;
+    this.mss = mss;
     this.rack = new Rack(una);
     // RFC 6582 §3.2: at first below everything that is sent.
     this.recover = (una - 1) | 0;

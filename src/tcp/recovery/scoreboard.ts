@@ -30,6 +30,8 @@ export const RangeFlag = {
   EverRetransmitted: 0x8,
   /** Sent while the application had too little data: its rate is a lower bound. */
   AppLimited: 0x10,
+  /** A probe of the path's MTU: its loss is no congestion. */
+  MtuProbe: 0x20,
 } as const;
 
 /** Takes a range that has just arrived, before it leaves the board or is joined with others. */
@@ -161,9 +163,16 @@ export class Scoreboard {
   }
 
   /** New data [start, end) leave. */
-  push(now: Instant, start: number, end: number, rate: RateState, isAppLimited: boolean): void {
+  push(
+    now: Instant,
+    start: number,
+    end: number,
+    rate: RateState,
+    isAppLimited: boolean,
+    isMtuProbe = false,
+  ): void {
     const bytes = (end - start) | 0;
-    const flags = isAppLimited ? RangeFlag.AppLimited : 0;
+    const flags = (isAppLimited ? RangeFlag.AppLimited : 0) | (isMtuProbe ? RangeFlag.MtuProbe : 0);
     const last = this.count === 0 ? NONE : this.id(this.count - 1);
     assert(last === NONE || this.end(last) === start, 'new data follow on what was sent');
     rate.handleSent(now, this.inFlight);
@@ -171,6 +180,7 @@ export class Scoreboard {
     // One turn sends at one time: what is alike in all that recovery asks about is one range.
     const isAlike =
       last !== NONE &&
+      !isMtuProbe &&
       this.flags(last) === flags &&
       this.sentAt(last) === now &&
       this.delivered(last) === rate.delivered;
@@ -193,7 +203,10 @@ export class Scoreboard {
     if ((flags & RangeFlag.Retransmitted) === 0) this.retransmittedBytes += this.length(id);
     const limited = isAppLimited ? RangeFlag.AppLimited : 0;
     this.#words[id * WORDS + FLAGS] =
-      (flags & ~RangeFlag.AppLimited) | RangeFlag.Retransmitted | RangeFlag.EverRetransmitted | limited;
+      (flags & ~(RangeFlag.AppLimited | RangeFlag.MtuProbe)) |
+      RangeFlag.Retransmitted |
+      RangeFlag.EverRetransmitted |
+      limited;
     this.#stamp(id, now, rate);
     this.#unlink(id);
     this.#append(id);
