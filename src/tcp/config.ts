@@ -1,6 +1,6 @@
 /**
- * What may be set for a whole stack, named as Linux names it (`net.ipv4.tcp_…`, tcp(7)), in camelCase. Durations in
- * milliseconds unless said otherwise. Changes hold for what begins afterwards.
+ * What may be set for a whole stack, named as Linux names it (`net.ipv4.tcp_…`, tcp(7)), in camelCase.
+ * Durations in milliseconds unless said otherwise. Changes hold for what begins afterwards.
  */
 import type { CongestionName } from './congestion/control.ts';
 
@@ -21,7 +21,10 @@ export interface TcpConfig {
   rtoMinMs: number;
   rtoMaxMs: number;
   rtoInitialMs: number;
-  /** Retransmissions of SYN, and of SYN-ACK. Deviates: Linux's 6 would end before the 3 minutes of RFC 9293 MUST-23. */
+  /**
+   * Retransmissions of SYN, and of SYN-ACK. Deviates: Linux's 6 would end before the 3 minutes of RFC 9293
+   * MUST-23.
+   */
   synRetries: number;
   synackRetries: number;
   /** R2 of RFC 9293 §3.8.3, as so many doublings of the minimal timeout; the smaller one when nobody holds it. */
@@ -63,6 +66,8 @@ export interface TcpConfig {
   mss6Default: number;
   /** Smaller ones from the wire are taken as this: nobody makes us send a packet per byte. */
   minSndMss: number;
+  /** Path MTU discovery without ICMP, for paths that drop long packets and say nothing (RFC 4821, RFC 8899). */
+  mtuProbing: boolean;
 }
 
 export function defaultTcpConfig(): TcpConfig {
@@ -105,5 +110,6 @@ export function defaultTcpConfig(): TcpConfig {
     mss4Default: 536,
     mss6Default: 1_220,
     minSndMss: 48,
+    mtuProbing: true,
   };
 }

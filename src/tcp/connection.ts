@@ -1,10 +1,11 @@
 /**
- * What a user of TCP does with it: RFC 9293 §3.9.1, as calls on ids that never wait. A count or an errno comes back;
- * what the peer must hear goes out at the next `pollTransmit`.
+ * What a user of TCP does with it: RFC 9293 §3.9.1, as calls on ids that never wait. A count or an errno comes
+ * back; what the peer must hear goes out at the next `pollTransmit`.
  *
  *     open / listen + accept ──> id ──> read write shutdown … ──> close | abort: the id is not the user's any more
  *
- * A user hears of events once (`TcpUser.handleTcpEvent`), takes them with `takeEvents`, and looks with `readiness`.
+ * A user hears of events once (`TcpUser.handleTcpEvent`), takes them with `takeEvents`, and looks with
+ * `readiness`.
  */
 import type { Ip } from '../addr/ip.ts';
 import type { Errno } from '../base/errno.ts';
@@ -73,7 +74,10 @@ export type TcbOption =
   | 'ackDelayMs';
 
 const US_PER_MS = 1_000;
-/** Linux's `TCP_TIMEWAIT_LEN` over which `tcp_tw_reuse` lets an open take the ports of a connection in TIME-WAIT. */
+/**
+ * Linux's `TCP_TIMEWAIT_LEN` over which `tcp_tw_reuse` lets an open take the ports of a connection in
+ * TIME-WAIT.
+ */
 const REUSE_AFTER_US = 1_000_000;
 const REUSE_GAP = 65_537;
 const WRITABLE_SHARE = 3;

@@ -50,7 +50,10 @@ export interface TcpPathError {
   readonly info: number;
   /** Whose segment it was: we are `src`. */
   readonly sent: FlowKey;
-  /** The sequence number of the quoted segment: whoever cannot name one in flight is not believed (RFC 5927 §4.1). */
+  /**
+   * The sequence number of the quoted segment: whoever cannot name one in flight is not believed (RFC 5927
+   * §4.1).
+   */
   readonly seq: number;
 }
 
@@ -60,9 +63,10 @@ export interface TcpHost {
   readonly rng: Rng;
 
   /**
-   * Takes ownership, whatever it answers, of a segment from `l4` to `tail` with `IP_HEADER_RESERVE` bytes in front
-   * of it. `flow` and `options` belong to the caller. The checksum is `ChecksumPartial` and the field zero: the host
-   * fills in the pseudo-header sum. `gsoType` is set for super-segments by the family of the flow.
+   * Takes ownership, whatever it answers, of a segment from `l4` to `tail` with `IP_HEADER_RESERVE` bytes in
+   * front of it. `flow` and `options` belong to the caller. The checksum is `ChecksumPartial` and the field
+   * zero: the host fills in the pseudo-header sum. `gsoType` is set for super-segments by the family of the
+   * flow.
    */
   send(packet: Packet, flow: FlowKey, options: SegmentOptions): Errno | null;
 

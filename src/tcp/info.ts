@@ -1,6 +1,7 @@
 /**
- * How a connection is doing: `struct tcp_info` of Linux, field for field (tcp(7), TCP_INFO). Times in microseconds where
- * Linux has microseconds, in milliseconds where its names say «last». Windows in segments, as there.
+ * How a connection is doing: `struct tcp_info` of Linux, field for field (tcp(7), TCP_INFO). Times in
+ * microseconds where Linux has microseconds, in milliseconds where its names say «last». Windows in segments,
+ * as there.
  */
 import type { TcpShared } from './shared.ts';
 import type { Tcb } from './tcb.ts';

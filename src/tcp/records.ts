@@ -25,7 +25,10 @@ const IPV6_HEADER_BYTES = 40;
 /** Until the first full segment shows: as Linux. */
 const RCV_MSS_FIRST = 536;
 
-/** Moves `tcp.tcb` to a new record for the flow in `tcp.words`; false when there is no room, or one has it already. */
+/**
+ * Moves `tcp.tcb` to a new record for the flow in `tcp.words`; false when there is no room, or one has it
+ * already.
+ */
 export function createRecord(now: Instant, tcp: TcpShared, state: State): boolean {
   const { table, tcb, words } = tcp;
   const id = table.allocate();
@@ -134,8 +137,8 @@ export function setState(tcp: TcpShared, tcb: Tcb, state: State): void {
 const isEstablished = (state: number): boolean => state === State.Established || state === State.CloseWait;
 
 /**
- * The connection is over, with error `code` or 0. What has arrived may still be read; the rest of its memory, and its
- * place in the table of flows, are given back at once.
+ * The connection is over, with error `code` or 0. What has arrived may still be read; the rest of its memory,
+ * and its place in the table of flows, are given back at once.
  */
 export function finish(tcp: TcpShared, tcb: Tcb, code: number): void {
   if (tcb.state === State.Closed) return;

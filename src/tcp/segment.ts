@@ -56,7 +56,8 @@ export class Segment {
 
   /** Reads the packet: IP header at `l3`, TCP header at `l4`, end of the IP payload at `tail`. */
   fill(packet: Packet): Drop {
-    const { view, l4, tail, flow } = { view: packet.view, l4: packet.l4, tail: packet.tail, flow: this.flow };
+    const { view, l4, tail } = packet;
+    const { flow } = this;
     const bad = tcp.check(view, l4, tail);
     if (bad !== Drop.None) return bad;
     const is4 = this.#fillAddresses(packet);

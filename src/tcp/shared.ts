@@ -1,6 +1,6 @@
 /**
- * What all parts of TCP work on: the records, who is where, buffers, queues, and objects that are filled anew. One
- * per stack. The parts themselves are functions over it.
+ * What all parts of TCP work on: the records, who is where, buffers, queues, and objects that are filled anew.
+ * One per stack. The parts themselves are functions over it.
  */
 import { FlowKey } from '../addr/flow-key.ts';
 import { HashTable } from '../base/hash-table.ts';

@@ -5,8 +5,8 @@
  *     handleTimeout(now), nextTimeout()      deadlines of all connections, by one wheel
  *     pollTransmit(now)                      what connections have to send, until it says false
  *
- * What applications do with it is in `connection.ts`. Nothing is sent from within their calls: `host.wake` asks for a
- * turn, and the turn polls.
+ * What applications do with it is in `connection.ts`. Nothing is sent from within their calls: `host.wake` asks
+ * for a turn, and the turn polls.
  */
 import { Drop } from '../base/drop.ts';
 import type { Instant } from '../base/time.ts';
@@ -21,10 +21,10 @@ import type { TcpCounters } from './counters.ts';
 import { codeOf } from './errno-code.ts';
 import type { TcpHost, TcpPathError } from './host.ts';
 import { handleSegment } from './input/input.ts';
+import { handlePathError, reloadPath } from './input/path-error.ts';
 import { refuse } from './input/reset.ts';
 import { handleListen } from './open/listen.ts';
 import { serve } from './output/output.ts';
-import { handlePathError } from './path-error.ts';
 import { finish } from './records.ts';
 import { lossRecoveryFactory } from './recovery/loss-recovery.ts';
 import { RecoveryShared } from './recovery/recovery-shared.ts';
@@ -36,6 +36,7 @@ import { handleTimeouts } from './time/timeouts.ts';
 
 /** Deadlines that are answered in one step; more wait for the next. */
 const TIMEOUT_BUDGET = 4_096;
+const TOO_LONG: number = codeOf('EMSGSIZE');
 /** Connections that are served in one step. */
 const SERVE_BUDGET = 4_096;
 
@@ -118,12 +119,25 @@ export class Tcp {
       if (!tcb.has(TcbFlag.Queued)) continue;
       tcb.clear(TcbFlag.Queued);
       if (serve(now, tcp, tcb)) tcp.queueOutput(tcb);
-      // A route that is not there ends an open at once.
-      if (tcb.state === State.SynSent && tcb.softError !== 0 && tcb.retransmits === 0) {
-        finish(tcp, tcb, tcb.softError === 0 ? codeOf('EHOSTUNREACH') : tcb.softError);
-      }
+      if (tcb.softError !== 0) this.#handleRefusal(now);
     }
-    return output.length > 0;
+    if (output.length === 0) return false;
+    tcp.host.wake();
+    return true;
+  }
+
+  /** What the host said to a segment of the connection in hand. */
+  #handleRefusal(now: Instant): void {
+    const tcp = this.shared;
+    const { tcb } = tcp;
+    if (tcb.softError === TOO_LONG) {
+      // The device's MTU is smaller than it was; routers would have said so by ICMP.
+      tcb.softError = 0;
+      reloadPath(now, tcp, tcb);
+    } else if (tcb.state === State.SynSent && tcb.retransmits === 0) {
+      // A route that is not there ends an open at once.
+      finish(tcp, tcb, tcb.softError);
+    }
   }
 
   /** Ends everything without a word: the stack goes away. */

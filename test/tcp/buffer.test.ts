@@ -15,7 +15,7 @@ import { IdQueue } from '../../src/tcp/id-queue.ts';
 import { encodeClock, NO_WSCALE, SynCookies, wscaleOf } from '../../src/tcp/open/syn-cookie.ts';
 import { stateName } from '../../src/tcp/state.ts';
 import { TCB_BYTES, TcbFlag, TcbTable, tcbCursor } from '../../src/tcp/tcb.ts';
-import { noise } from './pair.ts';
+import { noise } from './bytes.ts';
 
 t.test('ranges are as a set of numbers says (RFC 2018 §4)', async (t) => {
   const chance = rng(7);

@@ -1,5 +1,4 @@
 import t from 'tap';
-import type { Duration } from '../../src/base/time.ts';
 import { ms, sec } from '../../src/base/time.ts';
 import { FOREVER, pair } from './pair.ts';
 import { brief, inState, RawPeer } from './raw-peer.ts';
@@ -132,7 +131,7 @@ t.test('linger of zero seconds: close sends RST', async (t) => {
 
 t.test('FIN-WAIT-2 that nobody holds ends after tcp_fin_timeout', async (t) => {
   const held = inState('FIN-WAIT-2');
-  held.wait(sec(500) as Duration);
+  held.wait(sec(500));
   t.equal(held.state, 'FIN-WAIT-2', 'an application that holds it may wait');
   held.socket!.close();
   held.wait(sec(61));

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { ms, sec } from '../../src/base/time.ts';
+import { ms } from '../../src/base/time.ts';
+import { noise } from './bytes.ts';
 import type { PairOptions } from './pair.ts';
-import { FOREVER, noise, pair } from './pair.ts';
+import { FOREVER, pair } from './pair.ts';
 
 const hash = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
 
@@ -51,4 +52,3 @@ t.test('whatever the network does (random transfers)', async (t) => {
     }
   }
 });
-void sec;

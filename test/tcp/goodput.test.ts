@@ -3,7 +3,8 @@ import { ms, sec } from '../../src/base/time.ts';
 import type { CongestionName } from '../../src/tcp/congestion/control.ts';
 import { pair } from './pair.ts';
 
-// Whole connections over a bottleneck of 20 Mbit/s with a buffer of one round trip (32 KB at least), in virtual time.
+// Whole connections over a bottleneck of 20 Mbit/s with a buffer of one round trip (32 KB at least), in virtual
+// time.
 const RATE = 20e6;
 const SECONDS = 4;
 const LOSSES = [0, 0.001, 0.01, 0.03];

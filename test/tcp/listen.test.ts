@@ -3,7 +3,8 @@ import { ms, sec } from '../../src/base/time.ts';
 import type { TcpUser } from '../../src/tcp/host.ts';
 import type { Listener, ListenOptions } from '../../src/tcp/open/listener.ts';
 import { TcbFlag } from '../../src/tcp/tcb.ts';
-import { FOREVER, noise, pair } from './pair.ts';
+import { noise } from './bytes.ts';
+import { FOREVER, pair } from './pair.ts';
 import { brief, RawPeer } from './raw-peer.ts';
 
 const nobody: TcpUser = { handleTcpEvent: () => undefined };

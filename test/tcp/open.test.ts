@@ -21,11 +21,12 @@ t.test('three-way handshake (RFC 9293 §3.5, figure 6)', async (t) => {
   t.equal(net.b.tcp.counters.tcp.currEstab, 1);
 });
 
+const list = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(40)).toString('hex');
+
 t.test('SYN options as Linux writes them: mss, sackOK, TS, nop, wscale', async (t) => {
   const net = pair({});
   net.connect();
   const [syn, synAck] = net.sent;
-  const list = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(40)).toString('hex');
   t.match(list(syn!.bytes), /^020405b40402080a.{8}00000000010303/);
   t.match(list(synAck!.bytes), /^020405b40402080a.{16}010303/);
 });
@@ -99,7 +100,6 @@ t.test('simultaneous open of two machines', async (t) => {
 });
 
 t.test('old duplicate SYN (RFC 9293 §3.5, figure 9)', async (t) => {
-  const net = pair({ delay: ms(10) });
   const peer = new RawPeer();
   const [answer] = peer.say({ flags: 'S', seq: -500, mss: 1460 });
   t.equal(answer?.flags, 'SA');
@@ -108,7 +108,6 @@ t.test('old duplicate SYN (RFC 9293 §3.5, figure 9)', async (t) => {
   t.equal(peer.end.listener?.synCount, 0);
   peer.establish();
   t.equal(peer.state, 'ESTABLISHED');
-  t.ok(net);
 });
 
 t.test(

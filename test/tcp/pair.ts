@@ -1,6 +1,6 @@
 /**
- * Two TCP machines joined by a model of a wire: delay, rate, loss, reordering, duplication, all from one seed, in virtual
- * time. Super-segments are cut on the wire, unless it is asked to keep them whole.
+ * Two TCP machines joined by a model of a wire: delay, rate, loss, reordering, duplication, all from one seed,
+ * in virtual time. Super-segments are cut on the wire, unless it is asked to keep them whole.
  *
  *     const net = pair({ delay: ms(50), loss: 0.01, seed: 7 });
  *     const [a, b] = net.connect();
@@ -14,7 +14,7 @@ import { Heap } from '../../src/base/heap.ts';
 import type { Rng } from '../../src/base/rng.ts';
 import { rng } from '../../src/base/rng.ts';
 import type { Duration, Instant } from '../../src/base/time.ts';
-import { after, earliest, ms, NEVER, sec } from '../../src/base/time.ts';
+import { after, earliest, ms, sec } from '../../src/base/time.ts';
 import { Drops } from '../../src/packet/drops.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import { GsoType, HEADROOM, PacketFlag } from '../../src/packet/packet.ts';
@@ -23,11 +23,10 @@ import type { TcpConfig } from '../../src/tcp/config.ts';
 import type { PathInfo, SegmentOptions, TcpHost, TcpUser } from '../../src/tcp/host.ts';
 import type { Listener } from '../../src/tcp/open/listener.ts';
 import type { RecoveryFactory } from '../../src/tcp/recovery-port.ts';
-import { TcpEvent } from '../../src/tcp/shared.ts';
-import { stateName } from '../../src/tcp/state.ts';
 import { Tcp } from '../../src/tcp/tcp.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as wire from '../../src/wire/tcp.ts';
+import { TestSocket } from './test-socket.ts';
 
 export interface PairOptions {
   readonly delay?: Duration;
@@ -193,113 +192,6 @@ export class End implements TcpHost {
     if (this.pool.available !== this.pool.capacity) found.push('slots');
     if (shared.counters.tcp.currEstab !== 0) found.push(`currEstab ${shared.counters.tcp.currEstab}`);
     return found;
-  }
-}
-
-/** A user that reads whatever comes, and writes what it was given as there is room. */
-export class TestSocket implements TcpUser {
-  readonly end: End;
-  id = -1;
-  events = 0;
-  /** Reads as soon as there is something. */
-  isReading = true;
-  /** Closes its direction when the peer has. */
-  closesAtEnd = false;
-  readonly received: Uint8Array[] = [];
-  receivedBytes = 0;
-  isEnd = false;
-  error: Errno | null = null;
-  isGone = false;
-  #pending: Uint8Array | null = null;
-  #at = 0;
-  #finAfter = false;
-
-  constructor(end: End) {
-    this.end = end;
-  }
-
-  handleTcpEvent(): void {
-    this.end.net.later(() => this.report());
-  }
-
-  get state(): string {
-    return this.isGone ? 'gone' : stateName(this.end.tcp.connections.state(this.id));
-  }
-
-  report(): void {
-    if (this.isGone) return;
-    const events = this.end.tcp.connections.takeEvents(this.id);
-    this.events |= events;
-    if ((events & TcpEvent.Error) !== 0 && !this.isReading) {
-      this.error ??= this.end.tcp.connections.takeError(this.id);
-    }
-    if (this.isReading) this.read();
-    this.#write();
-  }
-
-  read(max: number = Number.POSITIVE_INFINITY): number {
-    const into = new Uint8Array(65_536);
-    let total = 0;
-    while (total < max && !this.isGone) {
-      const count = this.end.tcp.connections.read(this.id, into, 0, Math.min(into.length, max - total));
-      if (typeof count === 'string') {
-        if (count !== 'EAGAIN') this.error ??= count;
-        break;
-      }
-      if (count === 0) {
-        this.isEnd = true;
-        if (this.closesAtEnd && this.#pending === null) this.close();
-        break;
-      }
-      this.received.push(into.slice(0, count));
-      this.receivedBytes += count;
-      total += count;
-    }
-    return total;
-  }
-
-  /** Writes all of it, as there is room; then FIN, if asked. */
-  send(bytes: Uint8Array, thenFin = false): void {
-    this.#pending = this.#pending === null ? bytes : concat([this.#pending.subarray(this.#at), bytes]);
-    this.#at = 0;
-    this.#finAfter = thenFin;
-    this.#write();
-  }
-
-  shutdown(how: 'read' | 'write' | 'both' = 'write'): void {
-    this.end.tcp.connections.shutdown(this.id, how);
-  }
-
-  close(): void {
-    if (this.isGone) return;
-    this.end.tcp.connections.close(this.id);
-    this.isGone = true;
-  }
-
-  abort(): void {
-    this.end.tcp.connections.abort(this.id);
-    this.isGone = true;
-  }
-
-  get bytes(): Uint8Array {
-    return concat(this.received);
-  }
-
-  #write(): void {
-    const pending = this.#pending;
-    if (pending === null || this.isGone) return;
-    const count = this.end.tcp.connections.write(this.id, pending, this.#at, pending.length);
-    if (typeof count === 'string') {
-      if (count === 'EAGAIN') return;
-      this.error ??= count;
-      this.#pending = null;
-      return;
-    }
-    this.#at += count;
-    if (this.#at < pending.length) return;
-    this.#pending = null;
-    if (this.#finAfter) this.shutdown('write');
-    if (this.isEnd && this.closesAtEnd) this.close();
   }
 }
 
@@ -490,23 +382,5 @@ export function describe(at: number, from: 'a' | 'b', bytes: Uint8Array): Sent {
   };
 }
 
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const total = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    total.set(part, at);
-    at += part.length;
-  }
-  return total;
-}
-
-/** `length` bytes that depend on `seed`, never the same at two places of a window. */
-export function noise(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  rng(seed).fill(bytes);
-  return bytes;
-}
-
 /** When nothing at all is left to happen. */
 export const FOREVER: Duration = sec(100_000);
-export { NEVER };

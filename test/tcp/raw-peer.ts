@@ -1,18 +1,19 @@
 /**
- * A peer made by hand, against one real machine: every segment is said by the test, and every answer seen. Numbers are
- * relative: 0 is the peer's, or the machine's, initial sequence number.
+ * A peer made by hand, against one real machine: every segment is said by the test, and every answer seen.
+ * Numbers are relative: 0 is the peer's, or the machine's, initial sequence number.
  */
 import { assert } from '../../src/base/assert.ts';
-import { rng } from '../../src/base/rng.ts';
 import type { Duration } from '../../src/base/time.ts';
-import { ms, sec } from '../../src/base/time.ts';
+import { ms } from '../../src/base/time.ts';
 import type { TcpConfig } from '../../src/tcp/config.ts';
 import type { StateName } from '../../src/tcp/state.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as wire from '../../src/wire/tcp.ts';
 import * as options from '../../src/wire/tcp-options.ts';
-import type { End, Net, PairOptions, Sent, TestSocket } from './pair.ts';
-import { ADDRESS_A, ADDRESS_B, flagText, PORT, pair } from './pair.ts';
+import { noise } from './bytes.ts';
+import type { End, Net, PairOptions, Sent } from './pair.ts';
+import { ADDRESS_A, ADDRESS_B, PORT, pair } from './pair.ts';
+import type { TestSocket } from './test-socket.ts';
 
 export interface RawSegment {
   /** Letters of `FSRPAUEC`. */
@@ -131,7 +132,9 @@ export class RawPeer {
 
   build(segment: RawSegment): Uint8Array {
     const data =
-      typeof segment.data === 'number' ? filled(segment.data) : (segment.data ?? new Uint8Array(0));
+      typeof segment.data === 'number'
+        ? noise(segment.data, segment.data)
+        : (segment.data ?? new Uint8Array(0));
     const bytes = new Uint8Array(20 + 60 + data.length);
     const view = new DataView(bytes.buffer);
     let at = 40;
@@ -205,12 +208,6 @@ export function brief(answers: readonly Answer[]): string[] {
   return answers.map(({ flags, seq, ack, length }) => `${flags} ${seq} ${ack} ${length}`);
 }
 
-function filled(length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  rng(length).fill(bytes);
-  return bytes;
-}
-
 /** A peer whose machine is in `state`, with everything acknowledged that can be. */
 export function inState(state: StateName, raw: RawOptions = {}): RawPeer {
   const peer = new RawPeer(raw);
@@ -249,5 +246,3 @@ function leave(peer: RawPeer, state: StateName): void {
   if (state === 'CLOSING') peer.say({ flags: 'FA', seq: 1, ack: 1 });
   if (state === 'TIME-WAIT') peer.say({ flags: 'FA', seq: 1, ack: 2 });
 }
-
-export { flagText, sec };

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { ms, sec } from '../../src/base/time.ts';
+import { pair } from './pair.ts';
 import type { RawOptions } from './raw-peer.ts';
 import { brief, inState, RawPeer } from './raw-peer.ts';
 
@@ -79,7 +80,6 @@ t.test('the table has a limit', async (t) => {
 });
 
 t.test('our own open may take the ports after a second, with timestamps (RFC 6191)', async (t) => {
-  const { pair } = await import('./pair.ts');
   const net = pair({ delay: ms(5) });
   const [client, server] = net.connect(1000);
   client.close();

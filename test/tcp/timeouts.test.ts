@@ -1,7 +1,10 @@
 import t from 'tap';
+import { FlowKey } from '../../src/addr/flow-key.ts';
 import { ms, sec } from '../../src/base/time.ts';
+import { TcpEvent } from '../../src/tcp/shared.ts';
 import { TcbFlag } from '../../src/tcp/tcb.ts';
-import { noise, pair } from './pair.ts';
+import { noise } from './bytes.ts';
+import { ADDRESS_A, ADDRESS_B, pair } from './pair.ts';
 import { brief, RawPeer } from './raw-peer.ts';
 
 const keepAlive = (raw = {}): RawPeer => {
@@ -103,18 +106,18 @@ t.test('an orphan does not try forever', async (t) => {
   t.same(peer.end.leftovers(), []);
 });
 
+/** Port unreachable, about the segment with number `seq`. */
+const errorFor = (net: ReturnType<typeof pair>, localPort: number, seq: number) => {
+  const sent = new FlowKey();
+  sent.setSource(ADDRESS_A);
+  sent.setDestination(ADDRESS_B);
+  sent.srcPort = localPort;
+  sent.dstPort = 80;
+  const error = { errno: 'ECONNREFUSED' as const, isHard: true, isTooLong: false, info: 0, sent, seq };
+  return net.a.tcp.handleError(net.now, error);
+};
+
 t.test('ICMP: soft errors are kept, hard ones end only an open (RFC 5927 §5.2, RFC 5461)', async (t) => {
-  const { FlowKey } = await import('../../src/addr/flow-key.ts');
-  const { ADDRESS_A, ADDRESS_B } = await import('./pair.ts');
-  const errorFor = (net: ReturnType<typeof pair>, localPort: number, seq: number) => {
-    const sent = new FlowKey();
-    sent.setSource(ADDRESS_A);
-    sent.setDestination(ADDRESS_B);
-    sent.srcPort = localPort;
-    sent.dstPort = 80;
-    const error = { errno: 'ECONNREFUSED' as const, isHard: true, isTooLong: false, info: 0, sent, seq };
-    return net.a.tcp.handleError(net.now, error);
-  };
   const net = pair({});
   net.filter = () => true;
   const socket = net.a.open(1000);
@@ -170,7 +173,6 @@ t.test(
 );
 
 t.test('urgent data stay in the stream (RFC 6093 §3)', async (t) => {
-  const { TcpEvent } = await import('../../src/tcp/shared.ts');
   const peer = new RawPeer().establish();
   peer.socket!.events = 0;
   peer.say({ flags: 'PUA', seq: 1, ack: 1, data: 10, urgentPointer: 5 });

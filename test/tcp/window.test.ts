@@ -1,7 +1,8 @@
 import t from 'tap';
 import { ms, sec } from '../../src/base/time.ts';
 import { TcbFlag } from '../../src/tcp/tcb.ts';
-import { noise, pair } from './pair.ts';
+import { noise } from './bytes.ts';
+import { pair } from './pair.ts';
 import { brief, RawPeer } from './raw-peer.ts';
 
 const small = { rmemDefault: 10_000, moderateRcvbuf: false };

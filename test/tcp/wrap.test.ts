@@ -1,6 +1,7 @@
 import t from 'tap';
 import { ms, sec } from '../../src/base/time.ts';
-import { noise, pair } from './pair.ts';
+import { noise } from './bytes.ts';
+import { pair } from './pair.ts';
 import { brief, RawPeer } from './raw-peer.ts';
 
 const EDGES = [0x7fff_fff0, -0x8000_0000, -0x10, 0, 0x7fff_ffff, -1, -700] as const;

@@ -1,7 +1,7 @@
 /**
- * The receive buffers: `rcvRead` to `rcvNxt` waits for the application, and beyond it lies what arrived out of order,
- * each byte in its place in the ring already, so that a packet's slot is free again at once. `Ranges` says which
- * places are filled. Ring and ranges exist while they hold something.
+ * The receive buffers: `rcvRead` to `rcvNxt` waits for the application, and beyond it lies what arrived out of
+ * order, each byte in its place in the ring already, so that a packet's slot is free again at once. `Ranges`
+ * says which places are filled. Ring and ranges exist while they hold something.
  */
 import type { Segment } from '../segment.ts';
 import type { Tcb } from '../tcb.ts';

@@ -1,9 +1,9 @@
 /**
- * Memory for the streams: rings of bytes whose size is a power of two, handed out by size, used again, and bounded
- * for the whole stack (`net.ipv4.tcp_mem`).
+ * Memory for the streams: rings of bytes whose size is a power of two, handed out by size, used again, and
+ * bounded for the whole stack (`net.ipv4.tcp_mem`).
  *
- * A byte with sequence number `seq` lies at `seq & (size - 1)`: 2^32 is a multiple of every size, so that the place
- * of a byte depends on nothing else, and a ring has neither head nor tail.
+ * A byte with sequence number `seq` lies at `seq & (size - 1)`: 2^32 is a multiple of every size, so that the
+ * place of a byte depends on nothing else, and a ring has neither head nor tail.
  */
 import { copyBytes } from '../../base/bytes.ts';
 

@@ -29,7 +29,10 @@ export function shutWrite(tcp: TcpShared, tcb: Tcb): void {
   tcp.queueOutput(tcb);
 }
 
-/** The application gives it up. What it wrote is still delivered; what it did not read is lost, which the peer hears. */
+/**
+ * The application gives it up. What it wrote is still delivered; what it did not read is lost, which the peer
+ * hears.
+ */
 export function closeConnection(tcp: TcpShared, tcb: Tcb): void {
   const { state } = tcb;
   tcp.users[tcb.id] = null;
@@ -63,7 +66,8 @@ export function closeConnection(tcp: TcpShared, tcb: Tcb): void {
 /** ABORT: RST, and nothing is left. `code` is what the application will read, if it still holds it. */
 export function abort(tcp: TcpShared, tcb: Tcb, code: number): void {
   const { state } = tcb;
-  // §3.10.5: from LAST-ACK, CLOSING and TIME-WAIT nothing need be said; Linux and BSD do when data are lost by it.
+  // §3.10.5: from LAST-ACK, CLOSING and TIME-WAIT nothing need be said; Linux and BSD do when data are lost by
+  // it.
   if (state === State.SynReceived || isSynchronized(state)) {
     if (state !== State.TimeWait) emitReset(tcp.now, tcp, tcb, Flag.Rst | Flag.Ack);
   }
@@ -107,7 +111,9 @@ export function handleFinReceived(now: Instant, tcp: TcpShared, tcb: Tcb): void 
   if (tcb.state !== State.Closed) tcp.notify(tcb, TcpEvent.Readable | TcpEvent.End);
 }
 
-/** What is left of the connection moves to the table of TIME-WAIT; the record stays only for who still holds it. */
+/**
+ * What is left of the connection moves to the table of TIME-WAIT; the record stays only for who still holds it.
+ */
 function enterTimeWait(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   const { timeWait, config, counters, words } = tcp;
   // The last acknowledgement: the record will not live to send it later.

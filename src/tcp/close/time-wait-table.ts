@@ -1,6 +1,6 @@
 /**
- * Connections in TIME-WAIT: all that is left of one is enough to acknowledge a FIN that comes again, and to judge a
- * SYN that would use the same ports again (RFC 9293 §3.6.1, RFC 6191). Rows of a dozen words, bounded.
+ * Connections in TIME-WAIT: all that is left of one is enough to acknowledge a FIN that comes again, and to
+ * judge a SYN that would use the same ports again (RFC 9293 §3.6.1, RFC 6191). Rows of a dozen words, bounded.
  */
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';

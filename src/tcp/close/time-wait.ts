@@ -15,12 +15,15 @@ const US_PER_MS = 1_000;
 /** How far a connection that follows begins beyond its forerunner: more than any window that was not scaled. */
 const REUSE_GAP = 65_537;
 
-/** What `handleTimeWait` answers when the segment is a SYN that may be taken by a listener: the row is free then. */
+/**
+ * What `handleTimeWait` answers when the segment is a SYN that may be taken by a listener: the row is free
+ * then.
+ */
 export const REUSED = -1;
 
 /**
- * A drop, or `REUSED` after having put into `tcp.reuseIss` the sequence number to begin with. `mayListen`: somebody would
- * take a SYN.
+ * A drop, or `REUSED` after having put into `tcp.reuseIss` the sequence number to begin with. `mayListen`:
+ * somebody would take a SYN.
  */
 export function handleTimeWait(
   now: Instant,

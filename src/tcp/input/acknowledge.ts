@@ -1,12 +1,13 @@
 /**
- * What an acknowledgement does (RFC 9293 §3.10.7.4, fifth): the edge of what is in flight, the window, round trips, the
- * retransmission timer, and what the loss recovery makes of it.
+ * What an acknowledgement does (RFC 9293 §3.10.7.4, fifth): the edge of what is in flight, the window, round
+ * trips, the retransmission timer, and what the loss recovery makes of it.
  */
 import { Drop } from '../../base/drop.ts';
 import { gt, leq, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import { timestampClock } from '../open/isn.ts';
+import { updateMss } from '../records.ts';
 import type { Recovery } from '../recovery-port.ts';
 import type { Segment } from '../segment.ts';
 import type { TcpShared } from '../shared.ts';
@@ -41,6 +42,11 @@ export function handleAck(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segme
   if (recovery !== null) {
     recovery.handleAck(now, tcb, segment, priorUna, isWindowUpdate);
     if (tcb.recoveryAt !== NEVER) arm(tcp.wheel, tcb, tcb.recoveryAt);
+    const mtu = recovery.takeFoundMtu();
+    if (mtu > tcb.pathMtu) {
+      tcb.pathMtu = mtu;
+      updateMss(tcp, tcb);
+    }
   }
   if (tcb.sndUna !== priorUna) {
     sampleRtt(now, tcp, tcb, segment, recovery);

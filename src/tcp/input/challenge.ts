@@ -1,6 +1,6 @@
 /**
- * Answers to segments that may be forged: RFC 5961, limited as its §7 wants, so that nobody can make two hosts talk to
- * each other about segments that neither of them sent.
+ * Answers to segments that may be forged: RFC 5961, limited as its §7 wants, so that nobody can make two hosts
+ * talk to each other about segments that neither of them sent.
  */
 import type { Instant } from '../../base/time.ts';
 import { Flag } from '../../wire/tcp.ts';

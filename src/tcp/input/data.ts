@@ -1,6 +1,7 @@
 /**
- * Data and FIN (RFC 9293 §3.10.7.4, seventh and eighth): trimmed to the window, put in their place in the ring, in order
- * or beyond a gap; SACK (RFC 2018 §4), duplicates (RFC 2883 §4), and urgent data in the stream (RFC 6093 §3).
+ * Data and FIN (RFC 9293 §3.10.7.4, seventh and eighth): trimmed to the window, put in their place in the ring,
+ * in order or beyond a gap; SACK (RFC 2018 §4), duplicates (RFC 2883 §4), and urgent data in the stream (RFC
+ * 6093 §3).
  */
 import { Drop } from '../../base/drop.ts';
 import { geq, gt, lt } from '../../base/seq32.ts';
@@ -154,7 +155,9 @@ function noteRange(tcp: TcpShared, tcb: Tcb, hasFin: boolean, finSeq: number): v
   noteDuplicate(tcp, tcb, ranges.duplicateStart, ranges.duplicateEnd, false);
 }
 
-/** Nothing is acknowledged that could not be kept; what lies beyond a gap may be forgotten for it (RFC 2018 §8). */
+/**
+ * Nothing is acknowledged that could not be kept; what lies beyond a gap may be forgotten for it (RFC 2018 §8).
+ */
 function refuseForMemory(tcp: TcpShared, tcb: Tcb): Drop {
   tcp.counters.tcpExt.tcpRcvQDrop++;
   tcp.receiveBuffer.prune(tcb);

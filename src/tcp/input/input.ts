@@ -1,6 +1,6 @@
 /**
- * A segment for a connection: RFC 9293 §3.10.7, its checks in its order, a function each, with what RFC 7323 (PAWS) and
- * RFC 5961 (blind attacks) add.
+ * A segment for a connection: RFC 9293 §3.10.7, its checks in its order, a function each, with what RFC 7323
+ * (PAWS) and RFC 5961 (blind attacks) add.
  *
  *     sequence (PAWS, window) → RST → SYN → ACK → URG → data → FIN
  *
@@ -108,7 +108,10 @@ function isAcceptable(tcb: Tcb, segment: Segment): boolean {
   return gt(segment.end, tcb.rcvNxt);
 }
 
-/** A SYN outside the window: it is not looked at any further. In SYN-RECEIVED it may be the one that began it: our answer was lost. */
+/**
+ * A SYN outside the window: it is not looked at any further. In SYN-RECEIVED it may be the one that began it:
+ * our answer was lost.
+ */
 function answerSyn(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Drop {
   if (tcb.state === State.SynReceived && segment.seq === tcb.irs && !segment.has(Flag.Ack)) {
     tcb.set(TcbFlag.SynDue);

@@ -1,6 +1,6 @@
 /**
- * The three-way handshake after the first SYN: SYN-SENT (RFC 9293 §3.10.7.3), simultaneous open (§3.5, figure 8), and
- * how SYN-RECEIVED becomes ESTABLISHED.
+ * The three-way handshake after the first SYN: SYN-SENT (RFC 9293 §3.10.7.3), simultaneous open (§3.5, figure
+ * 8), and how SYN-RECEIVED becomes ESTABLISHED.
  */
 import { Drop } from '../../base/drop.ts';
 import { gt, leq } from '../../base/seq32.ts';
@@ -24,7 +24,9 @@ import { agree } from './negotiate.ts';
 
 const US_PER_MS = 1_000;
 
-/** A segment in SYN-SENT. `Drop.None` with data or FIN left to process: the caller goes on at the seventh step. */
+/**
+ * A segment in SYN-SENT. `Drop.None` with data or FIN left to process: the caller goes on at the seventh step.
+ */
 export function handleSynSent(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Drop {
   const hasAck = segment.has(Flag.Ack);
   if (hasAck && (leq(segment.ack, tcb.iss) || gt(segment.ack, tcb.sndNxt))) {
@@ -61,8 +63,8 @@ export function handleSynSent(now: Instant, tcp: TcpShared, tcb: Tcb, segment: S
 }
 
 /**
- * Our SYN is acknowledged (`tcb.sndUna` says so already). False when the queue of connections to be accepted is full:
- * the connection stays as it was, and the peer will try again.
+ * Our SYN is acknowledged (`tcb.sndUna` says so already). False when the queue of connections to be accepted is
+ * full: the connection stays as it was, and the peer will try again.
  */
 export function establish(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): boolean {
   const listener = tcb.has(TcbFlag.Embryo) ? tcp.listeners.at(tcb.listener) : null;

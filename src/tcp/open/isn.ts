@@ -1,7 +1,7 @@
 /**
- * Initial sequence numbers and timestamp offsets: RFC 6528 §3 (ISN = M + F(flow, secret)), and RFC 7323 §5.4 with
- * an offset per pair of addresses, so that timestamps go on rising from one connection of a pair to the next, which
- * RFC 6191 relies on.
+ * Initial sequence numbers and timestamp offsets: RFC 6528 §3 (ISN = M + F(flow, secret)), and RFC 7323 §5.4
+ * with an offset per pair of addresses, so that timestamps go on rising from one connection of a pair to the
+ * next, which RFC 6191 relies on.
  */
 import type { Rng } from '../../base/rng.ts';
 import { SipHash } from '../../base/siphash.ts';

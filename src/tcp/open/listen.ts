@@ -27,8 +27,8 @@ const FIELD_MAX = 0xffff;
 const COOKIE_TIME_US = 128_000_000;
 
 /**
- * `isReuse`: the ports were in TIME-WAIT, and `tcp.reuseIss` is where to begin. `tcp.words` is the flow. When the answer
- * is `Drop.None` for an ACK, `tcp.tcb` is a new connection, whose data are still to be processed.
+ * `isReuse`: the ports were in TIME-WAIT, and `tcp.reuseIss` is where to begin. `tcp.words` is the flow. When
+ * the answer is `Drop.None` for an ACK, `tcp.tcb` is a new connection, whose data are still to be processed.
  */
 export function handleListen(
   now: Instant,

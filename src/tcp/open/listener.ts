@@ -3,9 +3,9 @@
  *
  *     SYN → half-open connections (synCount ≤ maxSynBacklog, beyond it SYN cookies) → accept queue (≤ backlog) → accept
  *
- * The most specific one wins: bound to the address before any address, bound to the interface before any, and last the
- * one that takes every port (port 0), for transparent proxies. Among equals with SO_REUSEPORT the flow's hash
- * chooses.
+ * The most specific one wins: bound to the address before any address, bound to the interface before any, and
+ * last the one that takes every port (port 0), for transparent proxies. Among equals with SO_REUSEPORT the
+ * flow's hash chooses.
  */
 import type { FlowKey } from '../../addr/flow-key.ts';
 import { assert } from '../../base/assert.ts';

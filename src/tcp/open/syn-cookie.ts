@@ -1,12 +1,12 @@
 /**
- * SYN cookies: RFC 4987 §3.6. When the queue of half-open connections is full, all that must be remembered about a
- * SYN goes out in the SYN-ACK and comes back with the ACK.
+ * SYN cookies: RFC 4987 §3.6. When the queue of half-open connections is full, all that must be remembered
+ * about a SYN goes out in the SYN-ACK and comes back with the ACK.
  *
  *     sequence number    | slice of time: 5 | MSS: 3 | keyed hash: 24 |
  *     timestamp          | clock … | ECN: 1 | SACK: 1 | window scale: 4 |
  *
- * The timestamp's low bits (RFC 7323 §5.4 leaves the clock to us) keep window scale, SACK and ECN, which cookies
- * otherwise forget; without timestamps the connection does without them.
+ * The timestamp's low bits (RFC 7323 §5.4 leaves the clock to us) keep window scale, SACK and ECN, which
+ * cookies otherwise forget; without timestamps the connection does without them.
  */
 import type { Rng } from '../../base/rng.ts';
 import { SipHash } from '../../base/siphash.ts';

@@ -1,6 +1,6 @@
 /**
- * Building one segment and giving it to the host: header, options, data from the ring. Segments of connections come
- * from here; RST and what TIME-WAIT says, from `input/reset.ts`.
+ * Building one segment and giving it to the host: header, options, data from the ring. Segments of connections
+ * come from here; RST and what TIME-WAIT says, from `input/reset.ts`.
  */
 import { gt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
@@ -38,8 +38,9 @@ export function sackBytes(tcp: TcpShared, tcb: Tcb): number {
 }
 
 /**
- * A segment with ACK: `length` bytes from `seq` on, with `flags` besides. Longer than a segment it is a super-segment.
- * False when no slot was free: nothing has changed then.
+ * A segment with ACK: `length` bytes from `seq` on, with `flags` besides. Longer than a segment it is a
+ * super-segment. Only a probe of the path's MTU is longer and goes whole. False when no slot was free: nothing
+ * has changed then.
  */
 export function emit(
   now: Instant,
@@ -48,6 +49,7 @@ export function emit(
   seq: number,
   length: number,
   flags: number,
+  isProbe = false,
 ): boolean {
   const packet = tcp.host.pool.take();
   if (packet === null) {
@@ -67,7 +69,7 @@ export function emit(
   }
   if (length > 0) tcp.sendBuffer.read(tcb, seq, packet.bytes, at, length);
   packet.tail = at + length;
-  if (length > mss) {
+  if (length > mss && !isProbe) {
     packet.gsoType = tcb.ipHeaderBytes === IPV4_HEADER_BYTES ? GsoType.Tcp4 : GsoType.Tcp6;
     packet.gsoSize = mss;
     // The device cuts off each piece of it: RFC 3168 §6.1.2 wants CWR on the first one only.

@@ -1,7 +1,7 @@
 /**
- * What a connection sends when its turn comes: what must be sent again, then new data, then an acknowledgement if none
- * of that carried it. RFC 9293 §3.8.6.2.1 (silly windows), §3.7.4 (Nagle, with Minshall's variant as in Linux),
- * §3.8.6.1 (closed windows).
+ * What a connection sends when its turn comes: what must be sent again, then new data, then an acknowledgement
+ * if none of that carried it. RFC 9293 §3.8.6.2.1 (silly windows), §3.7.4 (Nagle, with Minshall's variant as in
+ * Linux), §3.8.6.1 (closed windows).
  *
  *     min(what is written, the peer's window, what loss recovery allows, one super-segment)
  *
@@ -161,6 +161,8 @@ function sendNew(now: Instant, tcp: TcpShared, tcb: Tcb, recovery: Recovery): nu
   }
   const usable = (tcb.sndUna + tcb.sndWnd - tcb.sndNxt) | 0;
   const mss = tcb.sndMss - sackBytes(tcp, tcb);
+  const probe = mss === tcb.sndMss ? recovery.pollMtuProbe(now, tcb) : 0;
+  if (probe > 0) return sendNewSegment(now, tcp, tcb, recovery, probe, pending, probe, false);
   const length = usable > 0 ? sendable(now, tcp, tcb, recovery, mss, pending, usable, isFinDue) : -1;
   if (length < 0) {
     waitForWindow(now, tcp, tcb);
@@ -172,8 +174,9 @@ function sendNew(now: Instant, tcp: TcpShared, tcb: Tcb, recovery: Recovery): nu
 }
 
 /**
- * How much of the `pending` bytes may leave in one packet. -1 when the window is too small or the user corked it, 0 when
- * the congestion window, pacing or Nagle's algorithm hold it back, which an acknowledgement or a timer will end.
+ * How much of the `pending` bytes may leave in one packet. -1 when the window is too small or the user corked
+ * it, 0 when the congestion window, pacing or Nagle's algorithm hold it back, which an acknowledgement or a
+ * timer will end.
  */
 function sendable(
   now: Instant,
@@ -235,7 +238,7 @@ function sendNewSegment(
   let flags = withFin ? Flag.Fin : 0;
   if (length === pending && length > 0) flags |= Flag.Psh;
   if (length > 0 && tcb.has(TcbFlag.EcnCwr)) flags |= Flag.Cwr;
-  if (!emit(now, tcp, tcb, start, length, flags)) return -1;
+  if (!emit(now, tcp, tcb, start, length, flags, mss > tcb.sndMss)) return -1;
   if ((flags & Flag.Cwr) !== 0) tcb.clear(TcbFlag.EcnCwr);
   if (withFin) tcb.set(TcbFlag.FinSent);
   const end = (start + length + (withFin ? 1 : 0)) | 0;

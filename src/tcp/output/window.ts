@@ -1,6 +1,6 @@
 /**
- * The window that we announce: RFC 9293 §3.8.6, silly windows avoided as in §3.8.6.2.2, scaled as in RFC 7323 §2, and
- * the tuning of the receive buffer behind it.
+ * The window that we announce: RFC 9293 §3.8.6, silly windows avoided as in §3.8.6.2.2, scaled as in RFC 7323
+ * §2, and the tuning of the receive buffer behind it.
  */
 import type { Instant } from '../../base/time.ts';
 import type { TcpShared } from '../shared.ts';
@@ -25,7 +25,9 @@ export function rcvWnd(tcb: Tcb): number {
   return left > 0 ? left : 0;
 }
 
-/** The window to announce now, in bytes: a multiple of the scale, and never less than what is announced already. */
+/**
+ * The window to announce now, in bytes: a multiple of the scale, and never less than what is announced already.
+ */
 export function selectWindow(tcp: TcpShared, tcb: Tcb): number {
   const unit = (1 << tcb.rcvWscale) - 1;
   // RFC 7323 §2.4: rounding up, for rounding down would shrink what was announced before.
@@ -78,8 +80,8 @@ function addReceiverSample(tcb: Tcb, us: number, isBound: boolean): void {
 }
 
 /**
- * Dynamic right-sizing (Fisk and Feng, 2001): when the application took more in a round trip than in the one before,
- * the sender could have sent more, had it been allowed to.
+ * Dynamic right-sizing (Fisk and Feng, 2001): when the application took more in a round trip than in the one
+ * before, the sender could have sent more, had it been allowed to.
  */
 export function tuneReceiver(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   const rtt = tcb.rcvRtt === 0 ? tcb.srtt : tcb.rcvRtt;

@@ -1,7 +1,7 @@
 /**
- * Deadlines of connections. The record holds them all; the wheel holds one entry per connection, at the earliest of
- * them or before: a deadline that moves later, as the retransmission timer does with every acknowledgement, costs a
- * store, and the wheel finds out when the old one comes up.
+ * Deadlines of connections. The record holds them all; the wheel holds one entry per connection, at the
+ * earliest of them or before: a deadline that moves later, as the retransmission timer does with every
+ * acknowledgement, costs a store, and the wheel finds out when the old one comes up.
  */
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';

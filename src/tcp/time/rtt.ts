@@ -1,6 +1,6 @@
 /**
- * Round trips and the retransmission timeout: RFC 6298, with Linux's reading of its minimum (the timeout is never less
- * than `rtoMin` above the smoothed round trip, rather than never less than a second).
+ * Round trips and the retransmission timeout: RFC 6298, with Linux's reading of its minimum (the timeout is
+ * never less than `rtoMin` above the smoothed round trip, rather than never less than a second).
  *
  * Deviates from RFC 6298 §2.4: one second is a thousand round trips of a data centre.
  */
@@ -44,8 +44,8 @@ export function backedOff(tcb: Tcb, config: TcpConfig, count: number): number {
 }
 
 /**
- * How long `retries` retransmissions last that begin with the minimal timeout and double: R2 of RFC 9293 §3.8.3 as a
- * time, so that a long round trip does not stretch it (924.6 s for 15 and 200 ms, as tcp(7) says).
+ * How long `retries` retransmissions last that begin with the minimal timeout and double: R2 of RFC 9293 §3.8.3
+ * as a time, so that a long round trip does not stretch it (924.6 s for 15 and 200 ms, as tcp(7) says).
  */
 export function patience(config: TcpConfig, retries: number): number {
   const base = config.rtoMinMs * 1_000;

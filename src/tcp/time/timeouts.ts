@@ -1,12 +1,13 @@
 /**
- * What happens when a deadline of a connection has come: retransmission (RFC 6298 §5.4–5.7, R2 of RFC 9293 §3.8.3, the
- * user timeout of RFC 5482), window probes (§3.8.6.1), delayed acknowledgements, keepalive (§3.8.4), the loss recovery's
- * own, and the end of FIN-WAIT-2.
+ * What happens when a deadline of a connection has come: retransmission (RFC 6298 §5.4–5.7, R2 of RFC 9293
+ * §3.8.3, the user timeout of RFC 5482), window probes (§3.8.6.1), delayed acknowledgements, keepalive
+ * (§3.8.4), the loss recovery's own, and the end of FIN-WAIT-2.
  */
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import { abort } from '../close/close.ts';
 import { codeOf } from '../errno-code.ts';
+import { shrink } from '../input/path-error.ts';
 import { handleAckTimeout } from '../output/acknowledging.ts';
 import { recoveryOf, sendProbe, sendWindowProbe } from '../output/output.ts';
 import { finish } from '../records.ts';
@@ -62,7 +63,10 @@ function handleRto(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   tcb.retransmits++;
   tcb.clear(TcbFlag.RttTiming);
   tcb.rtoAt = now + backedOff(tcb, tcp.config, tcb.retransmits);
-  recoveryOf(now, tcp, tcb).handleRto(now, tcb);
+  const recovery = recoveryOf(now, tcp, tcb);
+  recovery.handleRto(now, tcb);
+  const mtu = tcp.config.mtuProbing ? recovery.blackHoleMtu(now, tcb) : 0;
+  if (mtu > 0) shrink(now, tcp, tcb, mtu);
   tcp.queueOutput(tcb);
 }
 

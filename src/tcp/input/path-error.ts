@@ -1,16 +1,17 @@
 /**
- * What ICMP says about a segment of ours: RFC 5927 (who cannot name a sequence number in flight is not believed, and a
- * connection that exists is not ended by it), RFC 1191 and 8201 (a smaller MTU), RFC 5461 (soft errors while opening).
+ * What ICMP says about a segment of ours: RFC 5927 (who cannot name a sequence number in flight is not
+ * believed, and a connection that exists is not ended by it), RFC 1191 and 8201 (a smaller MTU), RFC 5461 (soft
+ * errors while opening).
  */
-import { gt, leq } from '../base/seq32.ts';
-import type { Instant } from '../base/time.ts';
-import { codeOf } from './errno-code.ts';
-import type { TcpPathError } from './host.ts';
-import { finish, updateMss } from './records.ts';
-import type { TcpShared } from './shared.ts';
-import { TIME_WAIT_BIT } from './shared.ts';
-import { State } from './state.ts';
-import type { Tcb } from './tcb.ts';
+import { gt, leq } from '../../base/seq32.ts';
+import type { Instant } from '../../base/time.ts';
+import { codeOf } from '../errno-code.ts';
+import type { TcpPathError } from '../host.ts';
+import { finish, loadPath, updateMss } from '../records.ts';
+import type { TcpShared } from '../shared.ts';
+import { TIME_WAIT_BIT } from '../shared.ts';
+import { State } from '../state.ts';
+import type { Tcb } from '../tcb.ts';
 
 /** RFC 1191 §3, RFC 8200 §5: nothing smaller is believed. */
 const MTU_MIN_4 = 552;
@@ -38,12 +39,26 @@ export function handlePathError(now: Instant, tcp: TcpShared, error: TcpPathErro
   return true;
 }
 
+/** What the path takes may have changed: it is asked for anew. */
+export function reloadPath(now: Instant, tcp: TcpShared, tcb: Tcb): void {
+  const before = tcb.pathMtu;
+  const { advMss } = tcb;
+  loadPath(tcp, tcb);
+  // The peer was told what it was told.
+  tcb.advMss = advMss;
+  if (tcb.pathMtu !== before) applyMtu(now, tcp, tcb);
+}
+
 /** The path carries `mtu` bytes only: what was too long goes out again in smaller pieces, at once. */
-function shrink(now: Instant, tcp: TcpShared, tcb: Tcb, mtu: number): void {
+export function shrink(now: Instant, tcp: TcpShared, tcb: Tcb, mtu: number): void {
   const least = tcb.ipHeaderBytes === IPV4_HEADER_BYTES ? MTU_MIN_4 : MTU_MIN_6;
   const next = Math.max(mtu, least);
   if (next >= tcb.pathMtu) return;
   tcb.pathMtu = next;
+  applyMtu(now, tcp, tcb);
+}
+
+function applyMtu(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   updateMss(tcp, tcb);
   const recovery = tcp.recoveries[tcb.id];
   if (recovery === null || recovery === undefined) return;
