@@ -73,7 +73,7 @@ export interface TcpHost {
   /** Fills `into` with what the path of `flow` takes. Asked when a connection begins and when an MTU changed. */
   path(flow: FlowKey, options: SegmentOptions, into: PathInfo): void;
 
-  /** False while the queues below are full: data wait for the next turn. */
+  /** False while the queues below are full: data wait until there is room at a `pollTransmit`. */
   readonly hasRoom: boolean;
 
   /** A turn is wanted soon. May be called often, and inside a turn. */

@@ -130,6 +130,13 @@ export class TcpShared {
     if (this.output.length === 1) this.host.wake();
   }
 
+  /** It has more to send than its share of this turn, or than there was room for. */
+  requeueOutput(tcb: Tcb): void {
+    if (tcb.has(TcbFlag.Queued)) return;
+    tcb.set(TcbFlag.Queued);
+    this.output.push(tcb.id);
+  }
+
   /** Tells whoever holds the connection; once until the events are taken. */
   notify(tcb: Tcb, events: number): void {
     const had = tcb.events;

@@ -105,7 +105,10 @@ export class Tcp {
     return this.shared.output.length > 0;
   }
 
-  /** Lets connections send what they have. True when something is left, for want of slots or of time. */
+  /**
+   * Lets connections send what they have; to be called in every turn. True when something is left though there is room:
+   * a turn is wanted at once.
+   */
   pollTransmit(now: Instant): boolean {
     const tcp = this.shared;
     const { output, tcb } = tcp;
@@ -118,10 +121,11 @@ export class Tcp {
       tcb.at(id);
       if (!tcb.has(TcbFlag.Queued)) continue;
       tcb.clear(TcbFlag.Queued);
-      if (serve(now, tcp, tcb)) tcp.queueOutput(tcb);
+      if (serve(now, tcp, tcb)) tcp.requeueOutput(tcb);
       if (tcb.softError !== 0) this.#handleRefusal(now);
     }
-    if (output.length === 0) return false;
+    // Without room below it is the host that knows when to go on, and it polls in every turn.
+    if (output.length === 0 || !tcp.host.hasRoom) return false;
     tcp.host.wake();
     return true;
   }

@@ -3,8 +3,8 @@ import { ms, sec } from '../../src/base/time.ts';
 import type { CongestionName } from '../../src/tcp/congestion/control.ts';
 import { pair } from './pair.ts';
 
-// Whole connections over a bottleneck of 20 Mbit/s with a buffer of one round trip (32 KB at least), in virtual
-// time.
+// Whole connections over a bottleneck of 20 Mbit/s with a buffer of one round trip (32 KB at least), in
+// virtual time.
 const RATE = 20e6;
 const SECONDS = 4;
 const LOSSES = [0, 0.001, 0.01, 0.03];
@@ -30,7 +30,9 @@ function goodput(congestion: CongestionName, loss: number, rttMs: number): numbe
   return (server.receivedBytes * 8) / SECONDS / 1e6;
 }
 
-/** Mbit/s at 1, 20 and 100 ms. A change of more than a tenth is to be understood, and then written down here. */
+/**
+ * Mbit/s at 1, 20 and 100 ms. A change of more than a tenth is to be understood, and then written down here.
+ */
 const TABLE = `
 reno  0.0 %   19.3  19.1  17.5
 reno  0.1 %   19.3  17.6  12.8
