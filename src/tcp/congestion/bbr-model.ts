@@ -1,6 +1,6 @@
 /**
- * What BBR knows of the path (draft-ietf-ccwg-bbr §5.5): the bandwidth and the round trip it has without a queue, how
- * acknowledgements are bunched, and how much in flight was too much.
+ * What BBR knows of the path (draft-ietf-ccwg-bbr §5.5): the bandwidth and the round trip it has without a
+ * queue, how acknowledgements are bunched, and how much in flight was too much.
  *
  *     maxBw      most that arrived per second, of the last two probing cycles
  *     minRttUs   least round trip of ten seconds

@@ -1,14 +1,14 @@
 /**
- * BBR version 3 (draft-ietf-ccwg-bbr): sends at the bandwidth that it measures, with as much in flight as a path without
- * a queue holds, and probes for more and for less.
+ * BBR version 3 (draft-ietf-ccwg-bbr): sends at the bandwidth that it measures, with as much in flight as a
+ * path without a queue holds, and probes for more and for less.
  *
  *     Startup ---> Drain ---> ProbeBW: DOWN ---> CRUISE ---> REFILL ---> UP ---> DOWN …
  *       2.77       0.5          0.9        1           1        1.25
  *
  *     any ---- no shorter round trip for 5 s ----> ProbeRTT: half a BDP for 200 ms ---> CRUISE or Startup
  *
- * §§ are the draft's, and so are the names, in camelCase. What the path is like is in `bbr-model.ts`. The draft leaves ECN
- * open: an echo (RFC 3168) is taken as losses above the threshold, once per window of data.
+ * §§ are the draft's, and so are the names, in camelCase. What the path is like is in `bbr-model.ts`. The
+ * draft leaves ECN open: an echo (RFC 3168) is taken as losses above the threshold, once per window of data.
  */
 import type { Rng } from '../../base/rng.ts';
 import type { Instant } from '../../base/time.ts';

@@ -9,8 +9,8 @@
  *     onRecovered | onSpuriousLoss   it is over, or was none
  *     onAck                          the acknowledgement is digested: rates, round trips
  *
- * and reads `cwnd`, `ssthresh` and `pacingRate`. All are bytes (per second), all times microseconds, and the sample is
- * one object that is filled anew: nothing is allocated per acknowledgement.
+ * and reads `cwnd`, `ssthresh` and `pacingRate`. All are bytes (per second), all times microseconds, and the
+ * sample is one object that is filled anew: nothing is allocated per acknowledgement.
  */
 import type { Instant } from '../../base/time.ts';
 import type { RateSample } from './rate-sample.ts';
@@ -95,7 +95,9 @@ export interface CongestionControl {
   readonly pacingRate: number;
   /** Most bytes that should leave back to back: the size of a super-segment. */
   readonly sendQuantum: number;
-  /** Whether a reduction is spread over a round trip by RFC 9937; otherwise the controller sets `cwnd` itself. */
+  /**
+   * Whether a reduction is spread over a round trip by RFC 9937; otherwise the controller sets `cwnd` itself.
+   */
   readonly usesPrr: boolean;
 
   /** `bytes` leave; `inFlight` is without them. */

@@ -1,13 +1,14 @@
 /**
- * CUBIC (RFC 9438): after a loss the window returns to where it was along a cubic function of time, not of round trips.
+ * CUBIC (RFC 9438): after a loss the window returns to where it was along a cubic function of time, not of
+ * round trips.
  *
  *     W_cubic(t) = C (t − K)³ + W_max                          wMax  ----------.--------'   convex: probing
  *     K = cbrt((W_max − cwnd_epoch) / C)                              .  '     K
  *                                                             epoch .'   concave: back to where it was
  *
- * Where Reno would be faster (short round trips) the window is Reno's, `wEst` (§4.3). Windows are computed in segments
- * as in the RFC, kept in bytes. Slow start ends by HyStart++ (§4.10, RFC 9406). With ECN the reduction is smaller
- * (RFC 8511).
+ * Where Reno would be faster (short round trips) the window is Reno's, `wEst` (§4.3). Windows are computed in
+ * segments as in the RFC, kept in bytes. Slow start ends by HyStart++ (§4.10, RFC 9406). With ECN the
+ * reduction is smaller (RFC 8511).
  */
 import type { Instant } from '../../base/time.ts';
 import { burstBytes, windowRate } from '../recovery/pacing.ts';
@@ -107,7 +108,8 @@ export class Cubic implements CongestionControl {
     }
     const target = Math.min(this.wCubic(t + ack.srttUs / US_PER_SEC), TARGET_MAX * cwnd);
     if (target <= cwnd) return;
-    // Per acknowledged segment (target − cwnd) / cwnd; an acknowledgement of more than a window adds no more than all.
+    // Per acknowledged segment (target − cwnd) / cwnd; an acknowledgement of more than a window adds no more
+    // than all.
     this.#setCwnd(cwnd + (target - cwnd) * Math.min(1, segments / cwnd), ack.mss);
   }
 
@@ -120,7 +122,8 @@ export class Cubic implements CongestionControl {
   #beginEpoch(now: Instant, cwnd: number): void {
     this.startAt = now;
     this.wEst = cwnd;
-    // §4.8: after a timeout, and §4.10 after a slow start that no loss has ended, the function starts at its plateau.
+    // §4.8: after a timeout, and §4.10 after a slow start that no loss has ended, the function starts at its
+    // plateau.
     if (this.#isAfterTimeout || this.wMax <= cwnd) {
       this.k = 0;
       this.wMax = cwnd;

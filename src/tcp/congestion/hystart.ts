@@ -4,7 +4,8 @@
  *     slow start -- RTT up by 1/8 (4..16 ms) --> CSS, a quarter of the growth -- 5 rounds --> congestion avoidance
  *         ^------------------ RTT down again -----------'
  *
- * L of §4.3 is infinite because the sender paces («L = infinity if paced»). For the first slow start only (§4.3).
+ * L of §4.3 is infinite because the sender paces («L = infinity if paced»). For the first slow start only
+ * (§4.3).
  */
 import { geq } from '../../base/seq32.ts';
 import type { AckSample } from './control.ts';

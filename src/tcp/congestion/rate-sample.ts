@@ -2,9 +2,10 @@
  * How fast data arrive: delivery rate estimation (draft-cheng-iccrg-delivery-rate-estimation §3, now part of
  * draft-ietf-ccwg-bbr §4.1).
  *
- * `RateState` is what the connection counts (C.* of the draft); every sent range keeps a copy of it (P.*); and when the
- * range is acknowledged, the difference of the two over the longer of the send and the ACK phase is the rate (RS.*).
- * Of several ranges that one acknowledgement covers the one sent last counts: its sample is the freshest.
+ * `RateState` is what the connection counts (C.* of the draft); every sent range keeps a copy of it (P.*);
+ * and when the range is acknowledged, the difference of the two over the longer of the send and the ACK phase
+ * is the rate (RS.*). Of several ranges that one acknowledgement covers the one sent last counts: its sample
+ * is the freshest.
  */
 
 import { geq } from '../../base/seq32.ts';
@@ -74,8 +75,8 @@ export class RateSample {
   }
 
   /**
-   * A range of `bytes` that ends at `end` was acknowledged or SACKed just now (UpdateRateSample of §3.3). The rest is
-   * the P.* that it was sent with.
+   * A range of `bytes` that ends at `end` was acknowledged or SACKed just now (UpdateRateSample of §3.3). The
+   * rest is the P.* that it was sent with.
    */
   handleDelivered(
     now: Instant,

@@ -6,8 +6,8 @@
  *     loss              ssthresh = cwnd / 2                  ECN: 0.8 cwnd (RFC 8511)
  *     timeout           cwnd = SMSS
  *
- * The window also depends on having been used: it neither grows while the application sends less, nor outlives an idle
- * time (`validation.ts`).
+ * The window also depends on having been used: it neither grows while the application sends less, nor
+ * outlives an idle time (`validation.ts`).
  */
 import type { Instant } from '../../base/time.ts';
 import { burstBytes, windowRate } from '../recovery/pacing.ts';

@@ -1,9 +1,10 @@
 /**
  * A window that was not used says nothing about the path (RFC 2861, RFC 7661, RFC 5681 §4.1).
  *
- * Growth: only while the window is what keeps data back, or in slow start while at least half of it is used (RFC 7661
- * §4.4: otherwise cwnd is not validated). Idle: for every timeout without data the window is halved, down to the restart
- * window; ssthresh keeps three quarters of it, so that it comes back by slow start (RFC 2861 §3.1).
+ * Growth: only while the window is what keeps data back, or in slow start while at least half of it is used
+ * (RFC 7661 §4.4: otherwise cwnd is not validated). Idle: for every timeout without data the window is
+ * halved, down to the restart window; ssthresh keeps three quarters of it, so that it comes back by slow
+ * start (RFC 2861 §3.1).
  */
 import { initialWindow } from './control.ts';
 

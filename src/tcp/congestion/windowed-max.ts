@@ -1,6 +1,7 @@
 /**
- * The maximum over a sliding window of time or rounds, in constant space: the best, the second and the third best of
- * successively younger parts of the window (Kathleen Nichols' algorithm). A minimum is the maximum of negatives.
+ * The maximum over a sliding window of time or rounds, in constant space: the best, the second and the third
+ * best of successively younger parts of the window (Kathleen Nichols' algorithm). A minimum is the maximum of
+ * negatives.
  */
 
 export class WindowedMax {

@@ -1,8 +1,10 @@
 /**
- * What one acknowledgement says: which ranges have arrived, by SND.UNA, by SACK or by duplicates; how long they took;
- * which others must be lost. One object per stack, filled anew for every acknowledgement and timer.
+ * What one acknowledgement says: which ranges have arrived, by SND.UNA, by SACK or by duplicates; how long
+ * they took; which others must be lost. One object per stack, filled anew for every acknowledgement and
+ * timer.
  *
- * Round trips: RFC 6298 §3–4 with Karn's algorithm, RFC 7323 §4 for what was sent again. Losses: RFC 8985 §6.2.
+ * Round trips: RFC 6298 §3–4 with Karn's algorithm, RFC 7323 §4 for what was sent again. Losses: RFC 8985
+ * §6.2.
  */
 import { gt, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';

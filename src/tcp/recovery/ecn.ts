@@ -1,8 +1,9 @@
 /**
  * The sender's side of explicit congestion notification (RFC 3168 §6.1.2): when an echo is news.
  *
- * Data leave as ECT(0) and CWR goes out with them in `output/`; marks are heard and echoed in `input/`. Accurate ECN
- * (draft-ietf-tcpm-accurate-ecn) would count marked bytes where `handleEce` is: `AckSample.markedBytes` waits for it.
+ * Data leave as ECT(0) and CWR goes out with them in `output/`; marks are heard and echoed in `input/`.
+ * Accurate ECN (draft-ietf-tcpm-accurate-ecn) would count marked bytes where `handleEce` is:
+ * `AckSample.markedBytes` waits for it.
  */
 import { gt } from '../../base/seq32.ts';
 

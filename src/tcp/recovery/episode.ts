@@ -1,6 +1,6 @@
 /**
- * Congestion episodes: how one begins, ends, and is taken back. RFC 5681 §3.2, RFC 6675 §5, RFC 3168 §6.1.2, RFC 6298
- * §5, with the window spread by RFC 9937.
+ * Congestion episodes: how one begins, ends, and is taken back. RFC 5681 §3.2, RFC 6675 §5, RFC 3168 §6.1.2,
+ * RFC 6298 §5, with the window spread by RFC 9937.
  */
 import { geq, gt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
@@ -223,7 +223,10 @@ function isSpuriousByFrto(state: RecoveryState, tcb: Tcb, digest: AckDigest): bo
   return false;
 }
 
-/** RFC 2018 §8: the first range was reported as arrived and SND.UNA has not passed it: the peer has dropped it. */
+/**
+ * RFC 2018 §8: the first range was reported as arrived and SND.UNA has not passed it: the peer has dropped
+ * it.
+ */
 export function hasReneged(state: RecoveryState): boolean {
   const { board } = state;
   return board.count > 0 && board.has(board.id(0), RangeFlag.Sacked);

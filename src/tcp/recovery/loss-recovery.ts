@@ -1,11 +1,12 @@
 /**
- * Loss recovery of one connection: what an acknowledgement means, what is to be sent again, and how much may leave.
+ * Loss recovery of one connection: what an acknowledgement means, what is to be sent again, and how much may
+ * leave.
  *
  *     handleAck   SACK, cumulative, DSACK -> RACK -> episode (`episode.ts`) -> congestion control -> timers
  *     output      the lost ranges in order, then new data, within cwnd − pipe and the pacer's rate
  *
- * RFC 8985 decides what is lost where the peer has SACK, RFC 6582 where it has not; RFC 9937 how fast the window comes
- * down. The core calls it through `recovery-port.ts`.
+ * RFC 8985 decides what is lost where the peer has SACK, RFC 6582 where it has not; RFC 9937 how fast the
+ * window comes down. The core calls it through `recovery-port.ts`.
  */
 import { gt, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';

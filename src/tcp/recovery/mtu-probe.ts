@@ -6,11 +6,11 @@
  *                                    ^  |
  *                                    '--' probe: acknowledged raises low, lost three times lowers high
  *
- * A probe is one segment of new data that is longer than the others. Its loss says something of its length, not of
- * congestion (RFC 4821 §7.7): it is sent again in segments of the usual length and the window stays.
+ * A probe is one segment of new data that is longer than the others. Its loss says something of its length,
+ * not of congestion (RFC 4821 §7.7): it is sent again in segments of the usual length and the window stays.
  *
- * Black holes are paths that drop long packets and say nothing: repeated timeouts while the first segment is long.
- * Sizes are MTUs, IP header included.
+ * Black holes are paths that drop long packets and say nothing: repeated timeouts while the first segment is
+ * long. Sizes are MTUs, IP header included.
  */
 import type { Instant } from '../../base/time.ts';
 
@@ -69,7 +69,10 @@ export class MtuProbe {
     if (this.state === 'base') this.state = 'searching';
   }
 
-  /** The MTU to probe now, or 0. `windowSegments` and `pendingBytes` say whether there is enough to do it with. */
+  /**
+   * The MTU to probe now, or 0. `windowSegments` and `pendingBytes` say whether there is enough to do it
+   * with.
+   */
   poll(now: Instant, windowSegments: number, pendingBytes: number, mss: number): number {
     if (this.state === 'complete' && now >= this.#nextAt) {
       this.state = 'searching';

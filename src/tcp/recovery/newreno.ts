@@ -1,9 +1,9 @@
 /**
  * Recovery without SACK: RFC 6582 (NewReno) and RFC 3042 (limited transmit).
  *
- * Each duplicate acknowledgement says that one segment has arrived, but not which: `renoSacked` counts them as if they
- * were SACKed, so that the window lets one new segment out for each, and the third begins recovery. An acknowledgement
- * of a part names the next hole.
+ * Each duplicate acknowledgement says that one segment has arrived, but not which: `renoSacked` counts them
+ * as if they were SACKed, so that the window lets one new segment out for each, and the third begins
+ * recovery. An acknowledgement of a part names the next hole.
  */
 import { gt } from '../../base/seq32.ts';
 import type { Tcb } from '../tcb.ts';

@@ -1,9 +1,10 @@
 /**
  * Pacing: data leave at the controller's rate instead of in a burst per acknowledgement.
  *
- * `nextAt` is when the pacer is even with its rate. Whoever is late (a turn of the event loop takes a while) may catch
- * up by at most CREDIT_US, so that a coarse clock costs no throughput; the size of a burst is what the rate yields in a
- * millisecond, at least two segments and at most one super-segment (as Linux chooses the size of GSO packets).
+ * `nextAt` is when the pacer is even with its rate. Whoever is late (a turn of the event loop takes a while)
+ * may catch up by at most CREDIT_US, so that a coarse clock costs no throughput; the size of a burst is what
+ * the rate yields in a millisecond, at least two segments and at most one super-segment (as Linux chooses the
+ * size of GSO packets).
  */
 import type { Instant } from '../../base/time.ts';
 
@@ -25,7 +26,10 @@ export function burstBytes(rate: number, mss: number): number {
   return Math.max(Math.floor(bytes / mss) * mss, mss);
 }
 
-/** What loss-based controllers pace at (Linux): twice the window per round trip in slow start, 1.2 times afterwards. */
+/**
+ * What loss-based controllers pace at (Linux): twice the window per round trip in slow start, 1.2 times
+ * afterwards.
+ */
 export function windowRate(cwnd: number, ssthresh: number, srttUs: number): number {
   if (srttUs <= 0) return 0;
   const gain = cwnd < ssthresh / 2 ? 2 : 1.2;

@@ -1,6 +1,6 @@
 /**
- * Proportional Rate Reduction (RFC 9937): spreads a reduction of the window over the acknowledgements of a round trip,
- * so that recovery neither pauses for half of it nor bursts at its end.
+ * Proportional Rate Reduction (RFC 9937): spreads a reduction of the window over the acknowledgements of a
+ * round trip, so that recovery neither pauses for half of it nor bursts at its end.
  *
  * Bytes throughout. The names are those of RFC 9937 §5; reductions for ECN (CWR) run the same way.
  */
@@ -12,8 +12,8 @@ export class Prr {
   prrOut = 0;
 
   /**
-   * RFC 9937 §6.1. `flight`: SND.NXT − SND.UNA; `sacked`: what of it was SACKed before the acknowledgement that begins
-   * the episode; `delivered`: what that acknowledgement itself acknowledged cumulatively.
+   * RFC 9937 §6.1. `flight`: SND.NXT − SND.UNA; `sacked`: what of it was SACKed before the acknowledgement
+   * that begins the episode; `delivered`: what that acknowledgement itself acknowledged cumulatively.
    */
   enter(ssthresh: number, flight: number, sacked: number, delivered: number): void {
     this.ssthresh = ssthresh;
@@ -23,8 +23,8 @@ export class Prr {
   }
 
   /**
-   * RFC 9937 §6.2: how many bytes this acknowledgement lets out. `isSafeAck`: SND.UNA advanced and nothing else was
-   * found lost, which lets the window grow towards ssthresh as in slow start (PRR-SSRB).
+   * RFC 9937 §6.2: how many bytes this acknowledgement lets out. `isSafeAck`: SND.UNA advanced and nothing
+   * else was found lost, which lets the window grow towards ssthresh as in slow start (PRR-SSRB).
    */
   quota(delivered: number, inFlight: number, isSafeAck: boolean, mss: number): number {
     this.prrDelivered += delivered;

@@ -4,8 +4,9 @@
  *     sent        A   B   C   D                     C is acknowledged: A and B were sent before it. They are lost
  *     arrives             C   D                     once `rtt` + `reoWnd` have gone by since they were sent.
  *
- * The reordering window opens only where reordering was seen, and by DSACKs, which say that it was too narrow.
- * Holds RACK.* of §5.3 under their names in camelCase. Times are microseconds; a round trip of none is one like any other.
+ * The reordering window opens only where reordering was seen, and by DSACKs, which say that it was too
+ * narrow. Holds RACK.* of §5.3 under their names in camelCase. Times are microseconds; a round trip of none
+ * is one like any other.
  */
 import { gt, leq, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
@@ -45,8 +46,8 @@ export class Rack {
   }
 
   /**
-   * §6.2 step 2: a range has arrived. `echoedBefore`: its timestamp was taken before the retransmission left, so that
-   * what arrived is the original.
+   * §6.2 step 2: a range has arrived. `echoedBefore`: its timestamp was taken before the retransmission left,
+   * so that what arrived is the original.
    */
   handleDelivered(
     now: Instant,
@@ -79,7 +80,10 @@ export class Rack {
     if (!wasRetransmitted && lt(start, this.fack)) this.noteOvertaken(start);
   }
 
-  /** What begins at `start` arrived after `fack`: as it came, or because a retransmission of it was not needed. */
+  /**
+   * What begins at `start` arrived after `fack`: as it came, or because a retransmission of it was not
+   * needed.
+   */
   noteOvertaken(start: number): void {
     this.isReorderingSeen = true;
     this.reorderingBytes = Math.max(this.reorderingBytes, (this.fack - start) | 0);
@@ -137,7 +141,9 @@ export class Rack {
     return timeoutUs;
   }
 
-  /** §6.3: on a timeout the first segment is lost, and every other that is overdue; the rest may still arrive. */
+  /**
+   * §6.3: on a timeout the first segment is lost, and every other that is overdue; the rest may still arrive.
+   */
   markLossesOnRto(now: Instant, board: Scoreboard, una: number, sink: LossSink): void {
     let id = board.oldest;
     while (id >= 0) {

@@ -1,6 +1,6 @@
 /**
- * What the loss recovery of all connections of a stack has in common: chance, counts, and the objects that are filled anew
- * for every acknowledgement.
+ * What the loss recovery of all connections of a stack has in common: chance, counts, and the objects that
+ * are filled anew for every acknowledgement.
  */
 import type { Rng } from '../../base/rng.ts';
 import type { CongestionName } from '../congestion/control.ts';

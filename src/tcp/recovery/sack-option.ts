@@ -1,5 +1,6 @@
 /**
- * The blocks of a SACK option (RFC 2018 §3) as they come, and the one that tells of a duplicate (RFC 2883 §4).
+ * The blocks of a SACK option (RFC 2018 §3) as they come, and the one that tells of a duplicate (RFC 2883
+ * §4).
  */
 import { geq, leq, lt } from '../../base/seq32.ts';
 import type { TcpOptions } from '../../wire/tcp-options.ts';

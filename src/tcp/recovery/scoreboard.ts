@@ -1,18 +1,20 @@
 /**
- * The scoreboard: what was sent and not acknowledged yet, as ranges of the send sequence space (RFC 6675 §3), with the
- * time each was sent (RFC 8985 §5.2) and what the connection had delivered then (delivery rate estimation).
+ * The scoreboard: what was sent and not acknowledged yet, as ranges of the send sequence space (RFC 6675 §3),
+ * with the time each was sent (RFC 8985 §5.2) and what the connection had delivered then (delivery rate
+ * estimation).
  *
  *     sndUna                                                     sndNxt
  *       | lost, retransmitted | SACKed | lost | SACKed | in flight |
  *
- * A range is what one call to output sent: a super-segment is one range, cut only where a SACK block, a partial
- * acknowledgement or a retransmission ends within it; SACKed neighbours are joined again. Two orders are kept:
+ * A range is what one call to output sent: a super-segment is one range, cut only where a SACK block, a
+ * partial acknowledgement or a retransmission ends within it; SACKed neighbours are joined again. Two orders
+ * are kept:
  *   by sequence   `order`, ids sorted, found by bisection; moving ids is cheap and the rows stay where they are
  *   by time       a list of what may still be lost: neither SACKed nor already marked (RFC 8985 §6.2, step 5)
  * In flight, with the names of RFC 6675: pipe = sent − SACKed − lost + retransmitted.
  *
- * Nothing is allocated but when the rows double, up to RANGES_MAX; then neighbours are joined, which forgets times but
- * no bytes.
+ * Nothing is allocated but when the rows double, up to RANGES_MAX; then neighbours are joined, which forgets
+ * times but no bytes.
  */
 import { assert } from '../../base/assert.ts';
 import { geq, gt, leq, lt } from '../../base/seq32.ts';
@@ -234,7 +236,9 @@ export class Scoreboard {
     this.lostBytes = 0;
   }
 
-  /** RFC 2018 §8: the peer may discard what it reported. After a timeout the reports are not to be relied on. */
+  /**
+   * RFC 2018 §8: the peer may discard what it reported. After a timeout the reports are not to be relied on.
+   */
   forgetSacks(): void {
     for (let index = 0; index < this.count; index++) {
       const id = this.id(index);

@@ -1,6 +1,7 @@
 /**
- * Tail loss probes (RFC 8985 §7): when the end of a flight is lost there is nothing behind it to tell. After two round
- * trips of silence one segment is sent, new or the last again, so that the answer starts RACK instead of the timeout.
+ * Tail loss probes (RFC 8985 §7): when the end of a flight is lost there is nothing behind it to tell. After
+ * two round trips of silence one segment is sent, new or the last again, so that the answer starts RACK
+ * instead of the timeout.
  */
 import { geq, gt } from '../../base/seq32.ts';
 
@@ -8,7 +9,9 @@ import { geq, gt } from '../../base/seq32.ts';
 const WORST_DELAYED_ACK_US = 200_000;
 /** §7.2, without a round trip: as the initial RTO. */
 const PTO_INITIAL_US = 1_000_000;
-/** A probe timeout is not shorter than this, lest an acknowledgement that is under way in a turn be doubted. */
+/**
+ * A probe timeout is not shorter than this, lest an acknowledgement that is under way in a turn be doubted.
+ */
 const PTO_MIN_US = 2_000;
 
 /** What an acknowledgement says of a probe (§7.4.2). */

@@ -1,5 +1,6 @@
 /**
- * Whether a congestion event was one: spurious retransmissions are recognised and their reduction is taken back.
+ * Whether a congestion event was one: spurious retransmissions are recognised and their reduction is taken
+ * back.
  *
  *   Eifel    the first acknowledgement after a retransmission echoes a timestamp from before it: the original arrived
  *            (RFC 3522, response RFC 4015)

@@ -328,7 +328,7 @@ t.test('no window is larger than TCP can say (RFC 7323 §2.3)', async (t) => {
 });
 
 t.test(
-  'BBR starts at 2.77 initial windows per round trip, and resumes at its rate after idling (draft-ietf-ccwg-bbr §5.2, §5.4)',
+  'BBR starts at 2.77 windows per round trip, resumes at its rate (draft-ietf-ccwg-bbr §5.2, §5.4)',
   async (t) => {
     const bbr = new Bbr(at(0), MSS, rng(1), 10 * MSS, RTT_US);
     t.ok(Math.abs(bbr.pacingRate - 2.77 * 100_000) < 1);

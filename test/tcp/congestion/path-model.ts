@@ -1,6 +1,7 @@
 /**
- * A model of a path, for controllers and loss recovery without the rest of TCP: bulk senders that obey a `Recovery`, a
- * bottleneck with a rate and a buffer, delay, random loss, and receivers that acknowledge with SACK and DSACK.
+ * A model of a path, for controllers and loss recovery without the rest of TCP: bulk senders that obey a
+ * `Recovery`, a bottleneck with a rate and a buffer, delay, random loss, and receivers that acknowledge with
+ * SACK and DSACK.
  *
  *     sender --> [buffer | rate] --> delay, loss --> receiver
  *        ^------------------ delay -------------------'
@@ -110,7 +111,8 @@ export class PathModel {
 
   /** Runs until `until` seconds, or until `isDone` says so. */
   run(until: number, isDone?: () => boolean): void {
-    while (isDone === undefined || !isDone()) {
+    for (;;) {
+      if (isDone?.() === true) return;
       let next = this.#events.next() as number;
       for (const flow of this.flows) next = Math.min(next, flow.nextTimeout());
       if (next === NEVER || next > until * US_PER_SEC) {

@@ -34,13 +34,15 @@ t.test('HyStart++ leaves slow start before a loss where the buffer is deep (RFC 
   }
 });
 
+/** The longest queue while 60 segments leave. */
+function queue(pacing: boolean): number {
+  const path = new PathModel({ rate: 50e6, rttMs: 100, buffer: 10e6 });
+  path.flow({ congestion: 'cubic', bytes: 60 * MSS, pacing });
+  path.run(0.38);
+  return path.maxQueue;
+}
+
 t.test('pacing: a flow that starts does not burst its window into the buffer', async (t) => {
-  const queue = (pacing: boolean): number => {
-    const path = new PathModel({ rate: 50e6, rttMs: 100, buffer: 10e6 });
-    path.flow({ congestion: 'cubic', bytes: 60 * MSS, pacing });
-    path.run(0.38);
-    return path.maxQueue;
-  };
   t.ok(queue(true) < (2 / 3) * queue(false), `${queue(true)} bytes, not ${queue(false)}`);
 });
 
@@ -112,16 +114,18 @@ t.test('BBR follows a path that changes: a longer one is found after ten seconds
   t.ok(flow.goodput(20) > 0.9 * 20e6 * PAYLOAD);
 });
 
+/** Mbit/s with one segment of a hundred lost. */
+function lossy(congestion: CongestionName): number {
+  const path = new PathModel({ rate: 20e6, rttMs: 40, loss: 0.01, seed: 7 });
+  const flow = path.flow({ congestion });
+  path.run(10);
+  return flow.goodput(10) / 1e6;
+}
+
 t.test('BBR bears random loss that starves the others (§3.3)', async (t) => {
-  const rate = (congestion: CongestionName): number => {
-    const path = new PathModel({ rate: 20e6, rttMs: 40, loss: 0.01, seed: 7 });
-    const flow = path.flow({ congestion });
-    path.run(10);
-    return flow.goodput(10) / 1e6;
-  };
-  const bbr = rate('bbr');
+  const bbr = lossy('bbr');
   t.ok(bbr > 15, `${bbr.toFixed(1)} Mbit/s`);
-  t.ok(rate('cubic') < bbr / 2);
+  t.ok(lossy('cubic') < bbr / 2);
 });
 
 t.test('BBR bounds its losses in a shallow buffer (§5.5.10)', async (t) => {

@@ -200,12 +200,14 @@ t.test(
   },
 );
 
+/** A probe of the data up to 5,000 is out. */
+function probe(isRetransmission: boolean): Tlp {
+  const tlp = new Tlp();
+  tlp.handleProbe(5_000, isRetransmission);
+  return tlp;
+}
+
 t.test('what the answer to a probe says (RFC 8985 §7.4.2)', async (t) => {
-  const probe = (isRetransmission: boolean): Tlp => {
-    const tlp = new Tlp();
-    tlp.handleProbe(5_000, isRetransmission);
-    return tlp;
-  };
   t.equal(probe(true).handleAck(4_000, false, 0, false, false), 'none');
   t.equal(probe(false).handleAck(5_000, false, 0, false, false), 'done', 'new data arrived');
   t.equal(probe(true).handleAck(5_000, true, 5_000, false, true), 'done', 'a DSACK: both arrived');
@@ -243,14 +245,15 @@ function options(...edges: number[]): TcpOptions {
   return made;
 }
 
+function found(made: TcpOptions, ack: number): string {
+  const range = new DsackRange();
+  takeDsack(made, ack, range);
+  return range.isPresent ? `${range.from}-${range.to}` : 'none';
+}
+
 t.test(
   'the first block tells of a duplicate below the acknowledgement, or within the second (RFC 2883 §4)',
   async (t) => {
-    const found = (made: TcpOptions, ack: number): string => {
-      const range = new DsackRange();
-      takeDsack(made, ack, range);
-      return range.isPresent ? `${range.from}-${range.to}` : 'none';
-    };
     t.equal(found(options(100, 200), 200), '100-200');
     t.equal(found(options(300, 400), 200), 'none');
     t.equal(found(options(300, 400, 250, 500), 200), '300-400');
@@ -262,7 +265,7 @@ t.test(
 t.test('blocks are read from left to right', async (t) => {
   const made = options(500, 600, -100, 50, 300, 400);
   sortBlocks(made);
-  t.same([...made.sack.slice(0, 6)], [-100, 50, 300, 400, 500, 600]);
+  t.same(Array.from(made.sack.slice(0, 6)), [-100, 50, 300, 400, 500, 600]);
 });
 
 t.test('an echo counts once per window of data (RFC 3168 §6.1.2)', async (t) => {
