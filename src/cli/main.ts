@@ -20,6 +20,7 @@ import { expandNames } from './names.ts';
 import { Output, writeTo } from './output.ts';
 import type { Invocation } from './program.ts';
 import { buildProgram } from './program.ts';
+import { startRelay } from './relay.ts';
 import { startUp } from './up.ts';
 import { packageVersion } from './version.ts';
 
@@ -71,6 +72,8 @@ async function run(invocation: Invocation): Promise<number> {
   switch (command.name) {
     case 'up':
       return startUp(command, args);
+    case 'relay':
+      return startRelay(command, args);
     case 'completion':
       await writeTo(process.stdout, completionScript(COMMANDS, args.shell === 'zsh' ? 'zsh' : 'bash'));
       return ExitCode.Done;

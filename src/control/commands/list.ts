@@ -2,6 +2,7 @@
  * All commands, in the order in which help and reference show them.
  */
 import type { Command } from '../command.ts';
+import { relay } from '../relay/command.ts';
 import { addrCommands } from './addr.ts';
 import { captureCommands } from './capture.ts';
 import { completion } from './completion.ts';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   ...pingCommands,
   ...tracerouteCommands,
   ...captureCommands,
+  relay,
   completion,
 ];
 
