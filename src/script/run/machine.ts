@@ -5,7 +5,6 @@
  *     script ── calls ──> kernel ──> stack ──> tun0 ──> sent
  *                                          <── inject
  */
-import type { Ip } from '../../addr/ip.ts';
 import { ANY4 } from '../../addr/ip.ts';
 import { Prefix } from '../../addr/prefix.ts';
 import { assert } from '../../base/assert.ts';
@@ -161,15 +160,12 @@ export class Machine {
     packet.release();
   }
 
-  #configure({ localIp, prefixLength, gatewayIp }: Config): void {
-    const refusal = this.stack.addAddress(this.now, this.iface, new Prefix(localIp, prefixLength));
+  /** Nobody resolves addresses on this link, so everything out there is on it; a gateway would change nothing. */
+  #configure({ localIp, prefixLength }: Config): void {
+    const { stack, iface } = this;
+    const refusal = stack.addAddress(this.now, iface, new Prefix(localIp, prefixLength));
     assert(refusal === null, `the device takes the address ${localIp}, but said ${refusal}`);
-    this.#route(gatewayIp);
-  }
-
-  #route(gateway: Ip): void {
-    const prefix = new Prefix(ANY4, 0);
-    const refusal = this.stack.ip.fib.add({ prefix, via: gateway, oif: this.iface.index });
-    assert(refusal === null, `there is a way out by ${gateway}, but the table said ${refusal}`);
+    const noRoute = stack.ip.fib.add({ prefix: new Prefix(ANY4, 0), oif: iface.index });
+    assert(noRoute === null, `there is a way out, but the table said ${noRoute}`);
   }
 }

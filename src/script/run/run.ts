@@ -5,6 +5,7 @@ import type { Ip } from '../../addr/ip.ts';
 import { ANY4, parseIp } from '../../addr/ip.ts';
 import { Prefix, parsePrefix } from '../../addr/prefix.ts';
 import { after, us } from '../../base/time.ts';
+import type { HopSpec } from '../../route/nexthop.ts';
 import { Fault } from '../fault.ts';
 import type { Option, Script } from '../language/ast.ts';
 import { definesOf, parseScript } from '../language/parser.ts';
@@ -116,9 +117,13 @@ function changeRoute(machine: Machine, config: Config, change: RouteChange): str
     fib.del({ prefix });
     return '';
   }
-  const via = type === 'unicast' ? (change.via ?? config.gatewayIp) : null;
-  const hop = via === null ? {} : { via, oif: machine.iface.index };
+  const hop = type === 'unicast' ? hopOf(machine, config, change.via) : {};
   const spec = { prefix, type, mtu, ...hop };
   const refusal = change.action === 'replace' ? fib.replace(spec) : fib.add(spec);
   return refusal === null ? '' : `a route to ${prefix.toString()}: ${refusal}`;
+}
+
+function hopOf(machine: Machine, config: Config, via: Ip | null): HopSpec {
+  const oif = machine.iface.index;
+  return via === null || via.equals(config.localIp) ? { oif } : { oif, via, onlink: true };
 }
