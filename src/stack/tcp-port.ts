@@ -39,6 +39,9 @@ export class TcpPort implements TcpHost {
 
   path(flow: FlowKey, options: SegmentOptions, into: PathInfo): void {
     this.#sockets.fillPath(flow, this.#translate(options), into);
+    // The loopback device takes a byte more than a datagram can have.
+    into.mtu = Math.min(into.mtu, ipv4.MAX_PACKET_BYTES);
+    into.deviceMtu = Math.min(into.deviceMtu, ipv4.MAX_PACKET_BYTES);
     into.ipHeaderBytes = ipv4.MIN_HEADER_BYTES;
     // A device that takes no super-segments has them cut at the last moment, which still saves all the way there.
     into.gsoMaxBytes = GSO_MAX_BYTES;
