@@ -208,6 +208,11 @@ export class AckDigest implements DeliverySink, LossSink {
   #takeRtt(now: Instant): void {
     const state = this.#state;
     const { sample } = this;
+    if (this.#hasRetransmitted) {
+      // What lay behind the hole may have arrived long before the retransmission that lets us know.
+      this.#seqRttUs = -1;
+      this.#newestRttUs = this.#sackRttUs;
+    }
     sample.rttUs = this.#newestRttUs;
     if (this.#newestRttUs >= 0) state.addRtt(now, this.#newestRttUs);
     sample.minRttUs = state.minRttUs;

@@ -64,6 +64,22 @@ t.test('a retransmission that is lost is sent again without a timeout (RFC 8985 
   t.equal(flow.shared.counters.tcpLostRetransmit, 2);
 });
 
+t.test('what waited behind a hole has no round trip (RFC 6298 §3, Karn)', async (t) => {
+  let lost = 0;
+  const isLost = (_index: number, _flow: number, seq: number): boolean => {
+    if (((seq - 0x7fff_0000) | 0) !== 5 * MSS || lost >= 4) return false;
+    lost++;
+    return true;
+  };
+  for (const sack of [true, false]) {
+    lost = 0;
+    const options = { sack, timestamps: false, bytes: 40 * MSS };
+    const { flow } = alone({ rate: 100e6, isLost }, options);
+    t.equal(flow.received, 40 * MSS);
+    t.ok(flow.tcb.srtt < 60_000, `srtt ${flow.tcb.srtt} µs ${sack ? 'with' : 'without'} SACK`);
+  }
+});
+
 t.test('a lost tail is repaired by a probe and RACK, without a timeout (RFC 8985 §7)', async (t) => {
   const { flow } = alone({ rate: 100e6, isLost: (index) => index >= 7 && index <= 9 }, { bytes: 10 * MSS });
   t.equal(flow.timeouts, 0);
