@@ -10,6 +10,10 @@ import { namespace, reasonToSkip, until } from './support/namespace.ts';
 import { fromAddress, sniff } from './support/sniffer.ts';
 import { answersPing, ping } from './support/tools.ts';
 
+// Each has a namespace of its own, and waits for processes more than it computes.
+t.jobs = 2;
+const buffered = true;
+
 const IFF_TUN = 1;
 const IFF_TAP = 2;
 const IFF_NO_PI = 0x1000;
@@ -30,8 +34,8 @@ async function echoes(space: Namespace, ...sizes: number[]): Promise<string> {
 
 /** Whether sizes around the MTU and the largest ones of all come back, one way and the other. */
 async function carries(host: Daemon, space: Namespace, mtu: number): Promise<Record<string, unknown>> {
-  // Fragments cost the kernel's sockets memory beyond the bytes in them: 167 of 48 bytes are more than ping asks for.
-  const most = mtu < 576 ? 2_000 : 65_507;
+  // In the smallest fragments of all the kernel itself cannot send more: each counts as a whole page against a socket.
+  const most = mtu < 576 ? 200 : 65_507;
   const data = [0, 1, mtu - 29, mtu - 28, mtu - 27, 2 * mtu, most].filter((size) => size <= most);
   const pings: number[] = [];
   for (const size of data)
@@ -71,10 +75,10 @@ async function carries(host: Daemon, space: Namespace, mtu: number): Promise<Rec
 const ALL = { pings: 'all', unfragmented: 1, echoes: 'all', back: 0, flood: 300 };
 
 for (const mode of ['--tap', '--tun']) {
-  for (const mtu of [68, 576, 1_500, 9_000, 65_520]) {
+  for (const mtu of mode === '--tap' ? [68, 576, 1_500, 9_000, 65_520] : [576, 1_500, 65_520]) {
     for (const offload of mtu === 576 || mtu === 65_520 ? ['', '--no-offload'] : ['']) {
       const title = [mode, '--mtu', mtu, offload].join(' ').trim();
-      t.test(title, { skip: reasonToSkip('ping', 'tcpdump', 'tshark') }, async (t) => {
+      t.test(title, { buffered, skip: reasonToSkip('ping', 'tcpdump', 'tshark') }, async (t) => {
         const netns = namespace(t);
         const host = await daemon(t, {
           netns,
@@ -89,11 +93,7 @@ for (const mode of ['--tap', '--tun']) {
         await sniffer.stop();
         const isWhole = offload !== '' || mtu <= 1_500;
         if (isWhole) t.same(await sniffer.complaints(fromAddress(STACK)), [], 'no frame is at fault');
-        t.same(
-          await sniffer.fields(`ip.src == ${STACK} && ip.len > ${mtu}`, 'ip.len'),
-          [],
-          'none is too long',
-        );
+        t.same(await sniffer.lines(`ip src ${STACK} and ip[2:2] > ${mtu}`), [], 'none is too long');
         const { pool, drops } = await host.status();
         t.ok(pool.slots - pool.free <= READ_AHEAD_SLOTS, `${pool.free} of ${pool.slots} are free`);
         t.same(drops, {}, 'nothing was dropped');
@@ -114,38 +114,42 @@ for (const [title, kind] of [
   ['a TUN with offload', IFF_TUN | IFF_NO_PI | IFF_VNET_HDR],
   ['a TUN without', IFF_TUN | IFF_NO_PI],
 ] as const) {
-  t.test(`--fd: ${title}, handed to nobody`, { skip: reasonToSkip('setpriv', 'ping') }, async (t) => {
-    const addon = loadAddon();
-    if (addon === null) throw new Error('there is an addon here');
-    const netns = namespace(t);
-    const fd = inNetns(netns.name, () => addon.tunOpen('/dev/net/tun', DEVICE, kind));
-    if (fd instanceof LinkFailure || fd < 0) throw new Error(`opening a device: ${fd}`);
-    t.teardown(() => addon.close(fd));
-    netns.ip('address', 'add', '10.77.0.1/24', 'dev', DEVICE);
-    netns.ip('link', 'set', DEVICE, 'up');
-    const host = await daemon(t, {
-      netns: null,
-      fd,
-      wrapper: [
-        'setpriv',
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        '--no-new-privs',
-        '--bounding-set=-all',
-      ],
-      flags: ['--fd', '3', '--gateway', '10.77.0.1'],
-    });
-    t.match(await host.status(), {
-      user: /^(nobody|65534)$/,
-      device: { name: DEVICE, mode: title.includes('TUN') ? 'tun' : 'tap' },
-    });
-    t.same(await carries(host, netns, 1_500), ALL);
-    t.equal(await host.stop(), 0);
-  });
+  t.test(
+    `--fd: ${title}, handed to nobody`,
+    { buffered, skip: reasonToSkip('setpriv', 'ping') },
+    async (t) => {
+      const addon = loadAddon();
+      if (addon === null) throw new Error('there is an addon here');
+      const netns = namespace(t);
+      const fd = inNetns(netns.name, () => addon.tunOpen('/dev/net/tun', DEVICE, kind));
+      if (fd instanceof LinkFailure || fd < 0) throw new Error(`opening a device: ${fd}`);
+      t.teardown(() => addon.close(fd));
+      netns.ip('address', 'add', '10.77.0.1/24', 'dev', DEVICE);
+      netns.ip('link', 'set', DEVICE, 'up');
+      const host = await daemon(t, {
+        netns: null,
+        fd,
+        wrapper: [
+          'setpriv',
+          '--reuid=65534',
+          '--regid=65534',
+          '--clear-groups',
+          '--no-new-privs',
+          '--bounding-set=-all',
+        ],
+        flags: ['--fd', '3', '--gateway', '10.77.0.1'],
+      });
+      t.match(await host.status(), {
+        user: /^(nobody|65534)$/,
+        device: { name: DEVICE, mode: title.includes('TUN') ? 'tun' : 'tap' },
+      });
+      t.same(await carries(host, netns, 1_500), ALL);
+      t.equal(await host.stop(), 0);
+    },
+  );
 }
 
-t.test('what cannot be is refused, and nothing is left', { skip: reasonToSkip() }, async (t) => {
+t.test('what cannot be is refused, and nothing is left', { buffered, skip: reasonToSkip() }, async (t) => {
   const netns = namespace(t);
   for (const [name, flags, status, text] of [
     ['a namespace that is not there', ['--netns', 'tapstack-nowhere'], 1, /tapstack-nowhere/],
@@ -173,7 +177,7 @@ t.test('what cannot be is refused, and nothing is left', { skip: reasonToSkip() 
 
 t.test(
   'a daemon that is killed leaves nothing that stops the next one',
-  { skip: reasonToSkip('ping') },
+  { buffered, skip: reasonToSkip('ping') },
   async (t) => {
     const netns = namespace(t);
     const directory = temporaryDirectory(t);
@@ -186,7 +190,7 @@ t.test(
   },
 );
 
-t.test('the device changes under us', { skip: reasonToSkip('ping', 'nc') }, async (t) => {
+t.test('the device changes under us', { buffered, skip: reasonToSkip('ping', 'nc') }, async (t) => {
   const netns = namespace(t);
   const host = await daemon(t, { netns });
   t.ok(await answersPing(netns, STACK));

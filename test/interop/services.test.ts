@@ -1,15 +1,15 @@
 /** UDP between the kernel and a daemon: the small services, errors, segmentation offload. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Test } from 'tap';
 import t from 'tap';
+import { compile } from './support/compile.ts';
 import type { Daemon } from './support/daemon.ts';
 import { DEVICE, daemon, READ_AHEAD_SLOTS, STACK } from './support/daemon.ts';
 import type { Namespace } from './support/namespace.ts';
-import { namespace, reasonToSkip, run } from './support/namespace.ts';
+import { namespace, reasonToSkip } from './support/namespace.ts';
 import { fromMac, sniff } from './support/sniffer.ts';
+
+// Each has a namespace of its own, and mostly waits for time to pass.
+t.jobs = 3;
+const buffered = true;
 
 /** A datagram for each line of `input` to `port`; what comes back within a second. */
 async function nc(netns: Namespace, port: number, input: string | Uint8Array): Promise<string> {
@@ -31,7 +31,7 @@ function pattern(bytes: number): Uint8Array {
 
 for (const flag of ['', '--no-offload']) {
   const title = `the small services${flag === '' ? '' : `, ${flag}`}`;
-  t.test(title, { skip: reasonToSkip('nc', 'socat', 'tcpdump', 'tshark') }, async (t) => {
+  t.test(title, { buffered, skip: reasonToSkip('nc', 'socat', 'tcpdump', 'tshark') }, async (t) => {
     const netns = namespace(t);
     const host = await daemon(t, { netns, flags: flag === '' ? [] : [flag] });
     const mac = (await host.status()).device.mac as string;
@@ -99,29 +99,18 @@ for (const flag of ['', '--no-offload']) {
   });
 }
 
-/** Compiles the client of a few lines that asks the kernel for segmentation. */
-async function segmentClient(t: Test): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'tapstack-gso-'));
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  const source = fileURLToPath(new URL('../../../test/interop/support/udp-segment.c', import.meta.url));
-  const program = join(directory, 'udp-segment');
-  const { status, stderr } = await run(['cc', '-O1', '-Wall', '-Wextra', '-o', program, source]);
-  if (status !== 0) throw new Error(`cc: ${stderr}`);
-  return program;
-}
-
-async function superFrames(host: Daemon): Promise<number> {
+async function receivedFrames(host: Daemon): Promise<number> {
   const [link] = await host.json<{ stats64: { rx: { packets: number } } }[]>('link', 'show', DEVICE, '-s');
   return link?.stats64.rx.packets ?? 0;
 }
 
-t.test('UDP segmentation offload', { skip: reasonToSkip('cc') }, async (t) => {
-  const program = await segmentClient(t);
+t.test('UDP segmentation offload', { buffered, skip: reasonToSkip('cc') }, async (t) => {
+  const program = await compile(t, 'udp-segment');
   for (const flag of ['', '--no-offload']) {
     await t.test(flag === '' ? 'with offload' : flag, async (t) => {
       const netns = namespace(t);
       const host = await daemon(t, { netns, flags: flag === '' ? [] : [flag] });
-      const before = await superFrames(host);
+      const before = await receivedFrames(host);
       let rounds = 0;
       for (const [bytes, pieces, how] of [
         [1_000, 20, 'gro'],
@@ -135,7 +124,7 @@ t.test('UDP segmentation offload', { skip: reasonToSkip('cc') }, async (t) => {
         rounds += 20;
         t.match(stdout, new RegExp(`^${pieces * 20} back, 0 wrong`), `${pieces} of ${bytes}, ${how}`);
       }
-      const frames = (await superFrames(host)) - before;
+      const frames = (await receivedFrames(host)) - before;
       if (flag === '') t.ok(frames <= rounds + 10, `super-datagrams came whole: ${frames} for ${rounds}`);
       else t.ok(frames > rounds * 10, `${frames} single datagrams`);
       const { pool } = await host.status();

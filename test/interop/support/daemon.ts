@@ -22,6 +22,9 @@ export const DEVICE = 'tap0';
 /** Slots that a link keeps ready for the next batch of frames: the rest of a pool is free when nothing goes on. */
 export const READ_AHEAD_SLOTS = 64;
 
+/** `sysconf(_SC_CLK_TCK)`, which Linux has never changed for programs. */
+const TICKS_PER_SEC = 100;
+
 export interface DaemonOptions {
   /** Where the device shall be; null: the flags say. */
   readonly netns: Namespace | null;
@@ -82,6 +85,16 @@ export class Daemon {
     const rss = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     if (rss === undefined) throw new Error(`process ${pid} has no memory`);
     return Number(rss);
+  }
+
+  /** Processor time that it has used, in seconds. */
+  async cpuSec(): Promise<number> {
+    const { pid } = await this.status();
+    // What follows the name, which may hold anything but ends with the last parenthesis: proc(5).
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC;
   }
 
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
