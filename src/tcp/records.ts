@@ -79,8 +79,14 @@ function setDefaults(now: Instant, tcp: TcpShared): void {
 export function inherit(tcb: Tcb, listener: Listener): void {
   tcb.listener = listener.id;
   tcb.set(listener.flags | TcbFlag.Embryo);
-  if (listener.sndLimit > 0) tcb.sndLimit = listener.sndLimit;
-  if (listener.rcvLimit > 0) tcb.rcvLimit = listener.rcvLimit;
+  if (listener.sndLimit > 0) {
+    tcb.sndLimit = listener.sndLimit;
+    tcb.set(TcbFlag.SndLimitFixed);
+  }
+  if (listener.rcvLimit > 0) {
+    tcb.rcvLimit = listener.rcvLimit;
+    tcb.set(TcbFlag.RcvLimitFixed);
+  }
   if (listener.keepIdleMs > 0) tcb.keepIdleMs = listener.keepIdleMs;
   if (listener.keepIntervalMs > 0) tcb.keepIntervalMs = listener.keepIntervalMs;
   if (listener.keepProbesMax > 0) tcb.keepProbesMax = listener.keepProbesMax;

@@ -110,6 +110,9 @@ const WORDS = [
   'dsackEnd',
 
   // Buffers and their tuning.
+  /** The most that the receive ring of now, and the one before it, had to hold. */
+  'rcvPeak',
+  'rcvPeakBefore',
   'sndLimit',
   'rcvLimit',
   /** Bytes that the application took in the last round trip. */

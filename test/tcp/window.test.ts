@@ -170,3 +170,18 @@ t.test('buffers of idle connections are given back', async (t) => {
   net.drive(sec(20));
   t.equal(net.a.tcp.shared.recoveries[client.id], null, 'and so is the loss recovery, later');
 });
+
+t.test('a ring begins with the size that the one before it came to', async (t) => {
+  const peer = new RawPeer().establish({ mss: 1460 });
+  const { shared } = peer.end.tcp;
+  const { id } = peer.socket!;
+  for (let i = 0; i < 10; i++) peer.say({ flags: 'A', seq: 1 + i * 1460, ack: 1, data: 1460 });
+  t.equal(shared.receiveBuffer.capacity(id), 16_384);
+  peer.socket!.read();
+  t.equal(shared.receiveBuffer.capacity(id), 0, 'given back');
+  peer.say({ flags: 'A', seq: 14_601, ack: 1, data: 10 });
+  t.equal(shared.receiveBuffer.capacity(id), 16_384);
+  peer.socket!.read();
+  peer.say({ flags: 'A', seq: 14_611, ack: 1, data: 10 });
+  t.equal(shared.receiveBuffer.capacity(id), 2_048, 'and small again');
+});

@@ -103,8 +103,9 @@ export class ReceiveBuffer {
 
   /** Takes `length` bytes out. */
   skip(tcb: Tcb, length: number): void {
+    if (length === 0) return;
     tcb.rcvRead = (tcb.rcvRead + length) | 0;
-    if (this.readable(tcb) === 0 && this.#ranges[tcb.id] === null) this.#giveRing(tcb.id);
+    if (this.readable(tcb) === 0 && this.#ranges[tcb.id] === null) this.#rest(tcb);
   }
 
   close(id: number): void {
@@ -119,7 +120,14 @@ export class ReceiveBuffer {
   /** RFC 2018 §8: the receiver may go back on what it only SACKed; here for want of memory. */
   prune(tcb: Tcb): void {
     this.dropRanges(tcb.id);
-    if (this.readable(tcb) === 0) this.#giveRing(tcb.id);
+    if (this.readable(tcb) === 0) this.#rest(tcb);
+  }
+
+  /** Nothing is left in the ring. */
+  #rest(tcb: Tcb): void {
+    this.#giveRing(tcb.id);
+    tcb.rcvPeakBefore = tcb.rcvPeak;
+    tcb.rcvPeak = 0;
   }
 
   #giveRing(id: number): void {
@@ -134,10 +142,13 @@ export class ReceiveBuffer {
     const { id } = tcb;
     const ring = this.#rings[id] as Uint8Array | null;
     const wanted = (end - tcb.rcvRead) | 0;
+    if (wanted > tcb.rcvPeak) tcb.rcvPeak = wanted;
     if (ring !== null && wanted <= ring.length) return ring;
+    // A ring is given back as soon as it is empty. The next one begins with the size that this one came to, rather
+    // than to grow, and to copy, again for every batch.
     const larger =
       ring === null
-        ? this.#pool.take(wanted)
+        ? (this.#pool.take(Math.max(wanted, tcb.rcvPeakBefore)) ?? this.#pool.take(wanted))
         : this.#pool.grow(ring, wanted, tcb.rcvRead, (tcb.rcvRead + ring.length) | 0);
     if (larger !== null) this.#rings[id] = larger;
     return larger;

@@ -3,6 +3,7 @@
  * §2, and the tuning of the receive buffer behind it.
  */
 import type { Instant } from '../../base/time.ts';
+import { RING_BYTES_MAX } from '../buffer/ring-pool.ts';
 import type { TcpShared } from '../shared.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
@@ -43,7 +44,7 @@ export function selectWindow(tcp: TcpShared, tcb: Tcb): number {
 
 /** Room in the receive buffer; what lies beyond a gap is inside the window already. */
 function freeSpace(tcp: TcpShared, tcb: Tcb): number {
-  let limit = tcb.rcvLimit;
+  let limit = Math.min(tcb.rcvLimit, RING_BYTES_MAX);
   if (tcb.windowClamp > 0 && tcb.windowClamp < limit) limit = tcb.windowClamp;
   let free = limit - ((tcb.rcvNxt - tcb.rcvRead) | 0);
   if (tcp.rings.isUnderPressure) free = Math.min(free, 4 * tcb.rcvMss);
