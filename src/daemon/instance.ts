@@ -113,6 +113,9 @@ export class Instance {
     this.inetd?.close();
     this.http?.close();
     const now = this.clock();
+    // Peers shall hear of it: a turn sends the resets.
+    this.stack.sockets.closeAll();
+    this.stack.turn(now);
     this.stack.close(now);
     this.#capture?.close(now);
   }
