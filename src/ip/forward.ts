@@ -2,12 +2,12 @@
  * A datagram for somebody else: RFC 1812 §5.2 and §5.3. TTL, size, redirect, hook; then out.
  */
 import type { FlowKey } from '../addr/flow-key.ts';
-import { Ip, isLoopback4 } from '../addr/ip.ts';
+import { Ip } from '../addr/ip.ts';
 import { Drop } from '../base/drop.ts';
 import type { Instant } from '../base/time.ts';
 import { ACCEPT, HookContext, HookPoint } from '../filter/hook.ts';
 import type { Packet } from '../packet/packet.ts';
-import { GsoType, PacketFlag } from '../packet/packet.ts';
+import { GsoType } from '../packet/packet.ts';
 import type { NextHop } from '../route/nexthop.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -44,10 +44,10 @@ export class Ip4Forward {
       drops.drop(packet, Drop.Ip4NotForwarding);
       return;
     }
-    const scope = this.#scope(packet);
-    if (scope !== Drop.None) {
+    // RFC 3927 §7: these addresses mean something on their link only.
+    if (isLinkLocal4(ipv4.src(view, l3)) || isLinkLocal4(ipv4.dst(view, l3))) {
       counters.inAddrErrors++;
-      drops.drop(packet, scope);
+      drops.drop(packet, Drop.ForwardLinkLocal);
       return;
     }
     if (hop === null || hop.route.type !== 'unicast') {
@@ -77,16 +77,6 @@ export class Ip4Forward {
     }
     counters.forwDatagrams++;
     this.#output.transmit(now, packet, hop, mtu);
-  }
-
-  /** Addresses whose meaning ends at the link: RFC 3927 §7, RFC 1812 §5.3.7. */
-  #scope(packet: Packet): Drop {
-    const src = ipv4.src(packet.view, packet.l3);
-    const dst = ipv4.dst(packet.view, packet.l3);
-    if (src >>> 16 === 0xa9fe || dst >>> 16 === 0xa9fe) return Drop.ForwardLinkLocal;
-    if (src === 0 || isLoopback4(src) || isLoopback4(dst)) return Drop.Ip4SourceMartian;
-    const isGroupFrame = (packet.flags & (PacketFlag.LinkBroadcast | PacketFlag.LinkMulticast)) !== 0;
-    return isGroupFrame ? Drop.ForwardBroadcast : Drop.None;
   }
 
   #refuse(now: Instant, packet: Packet, hop: NextHop | null): void {
@@ -123,3 +113,5 @@ export class Ip4Forward {
     this.#icmp.sendError(now, packet, Redirect, REDIRECT_HOST, gateway);
   }
 }
+
+const isLinkLocal4 = (address: number): boolean => address >>> 16 === 0xa9fe;

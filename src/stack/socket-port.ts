@@ -3,7 +3,7 @@
  */
 import type { FlowKey } from '../addr/flow-key.ts';
 import { FlowKey as Key } from '../addr/flow-key.ts';
-import { Ip, isMulticast4, LOOPBACK4 } from '../addr/ip.ts';
+import { Ip, isLoopback4, isMulticast4, LOOPBACK4 } from '../addr/ip.ts';
 import { Drop } from '../base/drop.ts';
 import type { Errno } from '../base/errno.ts';
 import type { Rng } from '../base/rng.ts';
@@ -104,9 +104,7 @@ export class SocketPort implements SocketHost {
   }
 
   mtuFor(dst: Ip): number {
-    this.#key.setAddresses4(0, dst.d);
-    this.#key.oif = 0;
-    const hop = this.#output.route(this.#key);
+    const hop = this.#output.route(this.#plainKey(dst.d));
     return hop === null ? ipv4.MIN_MTU : this.#pathMtu(hop, dst.d);
   }
 
@@ -152,6 +150,7 @@ export class SocketPort implements SocketHost {
     const route = hop as NextHop;
     const src = flow.srcD === 0 ? this.#sourceOf(route, dst) : flow.srcD;
     if (src === 0) return 'EADDRNOTAVAIL';
+    if (isEscaping(route, src, dst)) return 'EINVAL';
     flow.setAddresses4(src, dst);
 
     packet.l3 = packet.l4 - ipv4.MIN_HEADER_BYTES;
@@ -246,10 +245,25 @@ export class SocketPort implements SocketHost {
   }
 
   #groupInterface(group: Ip): number {
-    this.#key.setAddresses4(0, group.d);
-    this.#key.oif = 0;
-    return this.#output.route(this.#key)?.oif ?? 0;
+    return this.#output.route(this.#plainKey(group.d))?.oif ?? 0;
   }
+
+  /** A destination, and nothing else that a rule could select. */
+  #plainKey(dst: number): Key {
+    const key = this.#key;
+    key.setAddresses4(0, dst);
+    key.iif = 0;
+    key.oif = 0;
+    key.mark = 0;
+    key.tos = 0;
+    return key;
+  }
+}
+
+/** RFC 1122 §3.2.1.3 (g): loopback addresses «MUST NOT appear outside a host». */
+function isEscaping(hop: NextHop, src: number, dst: number): boolean {
+  if (!isLoopback4(src) && !isLoopback4(dst)) return false;
+  return hop.oif !== LOOPBACK_INDEX && hop.route.type !== 'local';
 }
 
 /** What a socket is told about a route that is none. */

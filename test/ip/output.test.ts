@@ -2,10 +2,13 @@ import t from 'tap';
 import { Ip } from '../../src/addr/ip.ts';
 import { parsePrefix } from '../../src/addr/prefix.ts';
 import { Drop } from '../../src/base/drop.ts';
-import { ms, sec } from '../../src/base/time.ts';
+import type { Instant } from '../../src/base/time.ts';
+import { after, ms, NEVER, sec } from '../../src/base/time.ts';
 import type { DeviceFeatures } from '../../src/device/net-device.ts';
 import { FULL_OFFLOAD, NO_OFFLOAD } from '../../src/device/net-device.ts';
 import { ACCEPT, HookPoint, STOLEN } from '../../src/filter/hook.ts';
+import { PathMtuCache, PMTU_MAX } from '../../src/ip/pmtu.ts';
+import { REDIRECTS_MAX, Redirects } from '../../src/ip/redirects.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import type { RouteType } from '../../src/route/nexthop.ts';
 import { PathMtu } from '../../src/socket/host.ts';
@@ -171,6 +174,21 @@ t.test('a copy for members here is for their interface only', (t) => {
   send(t, from, bytes(4), '239.1.2.3', PORT);
   net.run();
   t.equal(receiveAll(socket).length, 1);
+  net.end(t);
+  t.end();
+});
+
+t.test('loopback addresses stay inside (RFC 1122 §3.2.1.3 (g))', (t) => {
+  const net = joined();
+  const inside = net.a.udp();
+  t.equal(inside.bind(address('127.0.0.1'), 0), null);
+  t.equal(inside.sendTo(bytes(1), 0, 1, address(PEER), PORT), 'EINVAL', 'from one');
+  const bound = net.a.udp();
+  bound.bindToDevice(net.a.iface().index);
+  net.a.route('default', { via: address(PEER) });
+  t.equal(bound.sendTo(bytes(1), 0, 1, address('127.0.0.1'), PORT), 'EINVAL', 'to one');
+  net.run();
+  t.equal(net.seen.of('a/eth0', 'out').length, 0);
   net.end(t);
   t.end();
 });
@@ -521,5 +539,55 @@ t.test('a socket bound to an interface sends there only', (t) => {
   net.run();
   expectPacket(t, net.seen.last('a/eth0', 'in', isUdp), ip({ src: ROUTER_LEFT }));
   net.end(t);
+  t.end();
+});
+
+t.test(
+  'sizes of paths: steps where none is named, never up, and no more than fit the table (RFC 1191 §5, §6.3, §7.1)',
+  (t) => {
+    const paths = new PathMtuCache();
+    const now = sec(1) as number as Instant;
+    t.equal(paths.nextTimeout(), NEVER);
+    t.equal(paths.handleTooBig(now, 1, 0, 1_500), 1_492, 'an old router names no size');
+    t.equal(paths.handleTooBig(now, 1, 0, 1_492), 1_006);
+    t.equal(paths.handleTooBig(now, 1, 1_400, 1_500), 1_006, 'a report never raises it');
+    t.equal(paths.isNarrower4(1), false);
+    t.equal(paths.handleTooBig(now, 1, 68, 1_006), 552);
+    t.equal(paths.isNarrower4(1), true);
+    t.equal(paths.handleTooBig(now, 1, 552, 1_006), 552);
+    t.equal(paths.isNarrower4(1), true, 'and stays so until it is forgotten');
+    t.equal(paths.isNarrower4(2), false);
+    for (let dst = 2; dst <= PMTU_MAX + 1; dst++) paths.handleTooBig(after(now, sec(dst)), dst, 1_000, 1_500);
+    t.equal(paths.size, PMTU_MAX);
+    t.equal(paths.mtu4(1), 0, 'the oldest made way');
+    t.equal(paths.nextTimeout(), after(now, sec(602)));
+    paths.handleTimeout(after(now, sec(603)));
+    t.strictSame([paths.mtu4(2), paths.mtu4(3), paths.mtu4(4)], [0, 0, 1_000]);
+    t.end();
+  },
+);
+
+t.test('redirects: a renewed one lives anew, and the oldest makes way', (t) => {
+  const log: string[] = [];
+  const redirects = new Redirects({
+    addRedirect: (destination, gateway) => log.push(`+${destination} ${gateway}`),
+    removeRedirect: (destination) => log.push(`-${destination}`),
+  });
+  const now = sec(1) as number as Instant;
+  redirects.handleRedirect(now, 1, 100, 2);
+  redirects.handleRedirect(after(now, sec(10)), 2, 100, 2);
+  redirects.handleRedirect(after(now, sec(20)), 1, 101, 2);
+  t.strictSame(log.splice(0), [
+    '+0.0.0.1/32 0.0.0.100',
+    '+0.0.0.2/32 0.0.0.100',
+    '-0.0.0.1/32',
+    '+0.0.0.1/32 0.0.0.101',
+  ]);
+  t.equal(redirects.nextTimeout(), after(now, sec(310)));
+  redirects.handleTimeout(after(now, sec(310)));
+  t.strictSame(log.splice(0), ['-0.0.0.2/32']);
+  for (let i = 0; i < REDIRECTS_MAX; i++) redirects.handleRedirect(after(now, sec(400)), 1_000 + i, 100, 2);
+  t.equal(log[0], '+0.0.3.232/32 0.0.0.100');
+  t.ok(log.includes('-0.0.0.1/32'));
   t.end();
 });

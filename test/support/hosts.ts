@@ -11,8 +11,10 @@ import { BROADCAST_MAC, Mac, parseMac } from '../../src/addr/mac.ts';
 import type { Drop } from '../../src/base/drop.ts';
 import type { Duration } from '../../src/base/time.ts';
 import { ms } from '../../src/base/time.ts';
+import { HookPoint } from '../../src/filter/hook.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import type { HostOptions, SimHost } from '../../src/sim/host.ts';
+import { counterViolations } from '../../src/sim/invariants.ts';
 import type { Link, LinkOptions } from '../../src/sim/link.ts';
 import { World } from '../../src/sim/world.ts';
 import { DatagramInfo } from '../../src/socket/datagram-info.ts';
@@ -52,8 +54,13 @@ export class Net {
     this.world.run(duration);
   }
 
-  /** The last line of a test: nothing was lost on the way to the pools. */
+  /** The last line of a test: the counters add up, and nothing was lost on the way to the pools. */
   end(t: Test): void {
+    for (const { name, stack, isUp } of this.world.hosts) {
+      // What a hook drops or takes is counted by nobody else.
+      const isHooked = Object.values(HookPoint).some((point) => stack.ip.hooks.isActive(point));
+      if (isUp && !isHooked) t.strictSame(counterViolations(name, stack), []);
+    }
     t.strictSame(this.world.close(), [], 'every packet is back');
   }
 }
