@@ -160,7 +160,7 @@ export function conclude(tcp: TcpShared, tcb: Tcb, state: State, code: number): 
   clearDeadlines(tcp.wheel, tcb);
   tcb.clear(TcbFlag.SynDue | TcbFlag.AckNow | TcbFlag.WindowCheck | TcbFlag.RtoRunning);
   tcp.sendBuffer.close(id);
-  tcp.recoveries[id] = null;
+  tcp.dropRecovery(id);
   tcp.receiveBuffer.dropRanges(id);
   if (tcb.error === 0) tcb.error = code;
   if (tcb.has(TcbFlag.Orphan)) {
@@ -183,7 +183,7 @@ export function freeRecord(tcp: TcpShared, tcb: Tcb): void {
   const { id } = tcb;
   tcp.sendBuffer.close(id);
   tcp.receiveBuffer.close(id);
-  tcp.recoveries[id] = null;
+  tcp.dropRecovery(id);
   tcp.users[id] = null;
   tcp.wheel.clear(id);
   tcp.table.free(id);

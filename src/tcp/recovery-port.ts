@@ -85,6 +85,8 @@ export interface Recovery {
   handleIdle(now: Instant, tcb: Tcb): void;
   /** The window had room and the application nothing to send. */
   handleAppLimited(now: Instant, tcb: Tcb): void;
+  /** It is given up: what it has of the stack goes back. */
+  release(): void;
 }
 
 /** Makes one for a connection that begins to send: `tcb` has sndMss, srtt, sndNxt. */

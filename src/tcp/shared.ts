@@ -137,6 +137,12 @@ export class TcpShared {
     this.output.push(tcb.id);
   }
 
+  /** The connection recovers no losses any more. */
+  dropRecovery(id: number): void {
+    this.recoveries[id]?.release();
+    this.recoveries[id] = null;
+  }
+
   /** Tells whoever holds the connection; once until the events are taken. */
   notify(tcb: Tcb, events: number): void {
     const had = tcb.events;

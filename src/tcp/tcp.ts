@@ -42,13 +42,14 @@ const SERVE_BUDGET = 4_096;
 
 export class Tcp {
   readonly shared: TcpShared;
+  /** Of all connections: counts, and the rows of their scoreboards. */
+  readonly recovery: RecoveryShared;
   readonly connections: Connections;
 
   constructor(now: Instant, host: TcpHost, config: Partial<TcpConfig> = {}, recovery?: RecoveryFactory) {
     const all = { ...defaultTcpConfig(), ...config };
-    const factory =
-      recovery ?? lossRecoveryFactory(new RecoveryShared(host.rng.fork('recovery'), all.congestionControl));
-    this.shared = new TcpShared(now, host, all, factory);
+    this.recovery = new RecoveryShared(host.rng.fork('recovery'), all.congestionControl);
+    this.shared = new TcpShared(now, host, all, recovery ?? lossRecoveryFactory(this.recovery));
     this.connections = new Connections(this.shared);
   }
 

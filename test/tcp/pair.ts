@@ -188,6 +188,8 @@ export class End implements TcpHost {
     if (shared.timeWait.count > 0) found.push(`${shared.timeWait.count} in TIME-WAIT`);
     if (shared.flows.count > 0) found.push(`${shared.flows.count} flows`);
     if (shared.rings.used > 0) found.push(`${shared.rings.used} bytes in rings`);
+    const rows = this.tcp.recovery.rows.used;
+    if (rows > 0) found.push(`${rows} ranges on scoreboards`);
     if (shared.wheel.count > 0) found.push(`${shared.wheel.count} timers`);
     if (this.pool.available !== this.pool.capacity) found.push('slots');
     if (shared.counters.tcp.currEstab !== 0) found.push(`currEstab ${shared.counters.tcp.currEstab}`);

@@ -402,6 +402,10 @@ export class LossRecovery implements Recovery {
     return foundMtu;
   }
 
+  release(): void {
+    this.state.board.clear();
+  }
+
   handleAppLimited(_now: Instant, _tcb: Tcb): void {
     const { state } = this;
     if (state.board.lostBytes > state.board.retransmittedBytes) return;

@@ -6,11 +6,13 @@ import type { Rng } from '../../base/rng.ts';
 import type { CongestionName } from '../congestion/control.ts';
 import { AckSample, LostRange } from '../congestion/control.ts';
 import { RateSample } from '../congestion/rate-sample.ts';
+import { SentRows } from './sent-rows.ts';
 
 export class RecoveryShared {
   readonly rng: Rng;
   readonly sample: AckSample = new AckSample(new RateSample());
   readonly lostRange: LostRange = new LostRange();
+  readonly rows: SentRows = new SentRows();
   readonly counters: RecoveryCounters = new RecoveryCounters();
   /** For connections that do not ask for one (`net.ipv4.tcp_congestion_control`). */
   congestion: CongestionName;

@@ -31,7 +31,7 @@ export type Waiting = 'nothing' | 'reordering' | 'probe';
 
 export class RecoveryState {
   readonly shared: RecoveryShared;
-  readonly board: Scoreboard = new Scoreboard();
+  readonly board: Scoreboard;
   readonly rack: Rack;
   readonly prr: Prr = new Prr();
   readonly tlp: Tlp = new Tlp();
@@ -78,6 +78,7 @@ export class RecoveryState {
     srttUs: number,
   ) {
     this.shared = shared;
+    this.board = new Scoreboard(shared.rows);
     this.mss = mss;
     this.rack = new Rack(una);
     // RFC 6582 §3.2: at first below everything that is sent.

@@ -13,13 +13,28 @@
  *   by time       a list of what may still be lost: neither SACKed nor already marked (RFC 8985 §6.2, step 5)
  * In flight, with the names of RFC 6675: pipe = sent − SACKed − lost + retransmitted.
  *
- * Nothing is allocated but when the rows double, up to RANGES_MAX; then neighbours are joined, which forgets
- * times but no bytes.
+ * A connection has at most RANGES_MAX; then neighbours are joined, which forgets times but no bytes.
  */
 import { assert } from '../../base/assert.ts';
 import { geq, gt, leq, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import type { RateState } from '../congestion/rate-sample.ts';
+import type { SentRows } from './sent-rows.ts';
+import {
+  DELIVERED,
+  DELIVERED_AT,
+  END,
+  FIRST_SENT_AT,
+  FLAGS,
+  LOST_BEFORE,
+  NEWER,
+  NUMBERS,
+  OLDER,
+  SENT_AT,
+  START,
+  TX_IN_FLIGHT,
+  WORDS,
+} from './sent-rows.ts';
 
 export const RangeFlag = {
   /** Reported by a SACK block (RFC 2018). */
@@ -44,23 +59,9 @@ export interface DeliverySink {
 
 // 64 KB each it is half a gigabyte; in single segments of 1,460 bytes 12 MB, and ranges are then joined.
 const RANGES_MAX = 8192;
-const RANGES_FIRST = 16;
+/** 64 bytes: the largest typed array that the engine makes without going to the allocator. */
+const ORDER_FIRST = 16;
 const NONE = -1;
-
-const WORDS = 5;
-const START = 0;
-const END = 1;
-const FLAGS = 2;
-const NEWER = 3;
-const OLDER = 4;
-
-const NUMBERS = 6;
-const SENT_AT = 0;
-const DELIVERED = 1;
-const DELIVERED_AT = 2;
-const FIRST_SENT_AT = 3;
-const LOST_BEFORE = 4;
-const TX_IN_FLIGHT = 5;
 
 export class Scoreboard {
   /** Bytes that were SACKed and lie above SND.UNA. */
@@ -73,15 +74,16 @@ export class Scoreboard {
   highestSacked = 0;
   count = 0;
 
-  #words: Int32Array = new Int32Array(RANGES_FIRST * WORDS);
-  #numbers: Float64Array = new Float64Array(RANGES_FIRST * NUMBERS);
-  #order: Int32Array = new Int32Array(RANGES_FIRST * 2);
-  #head = RANGES_FIRST >> 1;
-  #used = 0;
-  #free = NONE;
+  readonly #rows: SentRows;
+  #order: Int32Array = new Int32Array(ORDER_FIRST);
+  #head = ORDER_FIRST >> 2;
   #oldest = NONE;
   #newest = NONE;
   #bytes = 0;
+
+  constructor(rows: SentRows) {
+    this.#rows = rows;
+  }
 
   /** Bytes between SND.UNA and SND.NXT. */
   get bytes(): number {
@@ -99,11 +101,11 @@ export class Scoreboard {
   }
 
   start(id: number): number {
-    return this.#words[id * WORDS + START] as number;
+    return this.#rows.words[id * WORDS + START] as number;
   }
 
   end(id: number): number {
-    return this.#words[id * WORDS + END] as number;
+    return this.#rows.words[id * WORDS + END] as number;
   }
 
   length(id: number): number {
@@ -111,7 +113,7 @@ export class Scoreboard {
   }
 
   flags(id: number): number {
-    return this.#words[id * WORDS + FLAGS] as number;
+    return this.#rows.words[id * WORDS + FLAGS] as number;
   }
 
   has(id: number, flag: number): boolean {
@@ -119,27 +121,27 @@ export class Scoreboard {
   }
 
   sentAt(id: number): number {
-    return this.#numbers[id * NUMBERS + SENT_AT] as number;
+    return this.#rows.numbers[id * NUMBERS + SENT_AT] as number;
   }
 
   delivered(id: number): number {
-    return this.#numbers[id * NUMBERS + DELIVERED] as number;
+    return this.#rows.numbers[id * NUMBERS + DELIVERED] as number;
   }
 
   deliveredAt(id: number): number {
-    return this.#numbers[id * NUMBERS + DELIVERED_AT] as number;
+    return this.#rows.numbers[id * NUMBERS + DELIVERED_AT] as number;
   }
 
   firstSentAt(id: number): number {
-    return this.#numbers[id * NUMBERS + FIRST_SENT_AT] as number;
+    return this.#rows.numbers[id * NUMBERS + FIRST_SENT_AT] as number;
   }
 
   lostBefore(id: number): number {
-    return this.#numbers[id * NUMBERS + LOST_BEFORE] as number;
+    return this.#rows.numbers[id * NUMBERS + LOST_BEFORE] as number;
   }
 
   txInFlight(id: number): number {
-    return this.#numbers[id * NUMBERS + TX_IN_FLIGHT] as number;
+    return this.#rows.numbers[id * NUMBERS + TX_IN_FLIGHT] as number;
   }
 
   /** The range of the time order that was sent first, or -1. */
@@ -149,7 +151,7 @@ export class Scoreboard {
 
   /** The one sent next after `id`, or -1. */
   newer(id: number): number {
-    return this.#words[id * WORDS + NEWER] as number;
+    return this.#rows.words[id * WORDS + NEWER] as number;
   }
 
   /** Position of the first range that ends after `seq`: the one that holds it. `count` if there is none. */
@@ -187,9 +189,9 @@ export class Scoreboard {
       this.sentAt(last) === now &&
       this.delivered(last) === rate.delivered;
     if (isAlike || (this.count >= RANGES_MAX && this.#mayJoin(last))) {
-      this.#words[last * WORDS + END] = end;
-      this.#numbers[last * NUMBERS + SENT_AT] = now;
-      this.#numbers[last * NUMBERS + TX_IN_FLIGHT] = this.inFlight;
+      this.#rows.words[last * WORDS + END] = end;
+      this.#rows.numbers[last * NUMBERS + SENT_AT] = now;
+      this.#rows.numbers[last * NUMBERS + TX_IN_FLIGHT] = this.inFlight;
       return;
     }
     const id = this.#allocate(start, end, flags);
@@ -204,7 +206,7 @@ export class Scoreboard {
     const flags = this.flags(id);
     if ((flags & RangeFlag.Retransmitted) === 0) this.retransmittedBytes += this.length(id);
     const limited = isAppLimited ? RangeFlag.AppLimited : 0;
-    this.#words[id * WORDS + FLAGS] =
+    this.#rows.words[id * WORDS + FLAGS] =
       (flags & ~(RangeFlag.AppLimited | RangeFlag.MtuProbe)) |
       RangeFlag.Retransmitted |
       RangeFlag.EverRetransmitted |
@@ -220,7 +222,7 @@ export class Scoreboard {
     const bytes = this.length(id);
     if ((flags & RangeFlag.Lost) === 0) this.lostBytes += bytes;
     if ((flags & RangeFlag.Retransmitted) !== 0) this.retransmittedBytes -= bytes;
-    this.#words[id * WORDS + FLAGS] = (flags | RangeFlag.Lost) & ~RangeFlag.Retransmitted;
+    this.#rows.words[id * WORDS + FLAGS] = (flags | RangeFlag.Lost) & ~RangeFlag.Retransmitted;
     this.#unlink(id);
   }
 
@@ -230,7 +232,7 @@ export class Scoreboard {
       const id = this.id(index);
       const flags = this.flags(id);
       if ((flags & RangeFlag.Lost) === 0) continue;
-      this.#words[id * WORDS + FLAGS] = flags & ~RangeFlag.Lost;
+      this.#rows.words[id * WORDS + FLAGS] = flags & ~RangeFlag.Lost;
       if ((flags & RangeFlag.Retransmitted) === 0) this.#linkByTime(id);
     }
     this.lostBytes = 0;
@@ -244,7 +246,7 @@ export class Scoreboard {
       const id = this.id(index);
       const flags = this.flags(id);
       if ((flags & RangeFlag.Sacked) === 0) continue;
-      this.#words[id * WORDS + FLAGS] = (flags & ~RangeFlag.Sacked) | RangeFlag.EverRetransmitted;
+      this.#rows.words[id * WORDS + FLAGS] = (flags & ~RangeFlag.Sacked) | RangeFlag.EverRetransmitted;
       this.#linkByTime(id);
     }
     this.sackedBytes = 0;
@@ -261,15 +263,27 @@ export class Scoreboard {
       this.#uncount(flags, bytes);
       this.#bytes -= bytes;
       if (bytes < this.length(id)) {
-        this.#words[id * WORDS + START] = una;
+        this.#rows.words[id * WORDS + START] = una;
         return;
       }
       this.#unlink(id);
-      this.#release(id);
+      this.#rows.release(id);
       this.#head++;
       this.count--;
     }
     this.#head = this.#order.length >> 2;
+  }
+
+  /** The connection is over: its rows go back. */
+  clear(): void {
+    for (let index = 0; index < this.count; index++) this.#rows.release(this.id(index));
+    this.count = 0;
+    this.sackedBytes = 0;
+    this.lostBytes = 0;
+    this.retransmittedBytes = 0;
+    this.#bytes = 0;
+    this.#oldest = NONE;
+    this.#newest = NONE;
   }
 
   /** A SACK block within SND.UNA and SND.NXT. */
@@ -298,9 +312,9 @@ export class Scoreboard {
     if (this.count >= RANGES_MAX) return false;
     const id = this.id(index);
     const rest = this.#allocate(seq, this.end(id), this.flags(id));
-    this.#words[id * WORDS + END] = seq;
+    this.#rows.words[id * WORDS + END] = seq;
     const from = id * NUMBERS;
-    this.#numbers.copyWithin(rest * NUMBERS, from, from + NUMBERS);
+    this.#rows.numbers.copyWithin(rest * NUMBERS, from, from + NUMBERS);
     this.#insert(index + 1, rest);
     if (this.#isLinked(id)) this.#linkAfter(id, rest);
     return true;
@@ -313,7 +327,7 @@ export class Scoreboard {
     this.#uncount(flags, bytes);
     this.sackedBytes += bytes;
     if (this.sackedBytes === bytes || gt(this.end(id), this.highestSacked)) this.highestSacked = this.end(id);
-    this.#words[id * WORDS + FLAGS] = RangeFlag.Sacked | (flags & RangeFlag.EverRetransmitted);
+    this.#rows.words[id * WORDS + FLAGS] = RangeFlag.Sacked | (flags & RangeFlag.EverRetransmitted);
     this.#unlink(id);
     if (index + 1 < this.count && this.has(this.id(index + 1), RangeFlag.Sacked)) this.#join(index);
     if (index === 0 || !this.has(this.id(index - 1), RangeFlag.Sacked)) return index + 1;
@@ -325,11 +339,11 @@ export class Scoreboard {
   #join(index: number): void {
     const id = this.id(index);
     const next = this.id(index + 1);
-    this.#words[id * WORDS + END] = this.end(next);
-    this.#words[id * WORDS + FLAGS] = this.flags(id) | this.flags(next);
+    this.#rows.words[id * WORDS + END] = this.end(next);
+    this.#rows.words[id * WORDS + FLAGS] = this.flags(id) | this.flags(next);
     const at = id * NUMBERS + SENT_AT;
-    this.#numbers[at] = Math.max(this.#numbers[at] as number, this.sentAt(next));
-    this.#release(next);
+    this.#rows.numbers[at] = Math.max(this.#rows.numbers[at] as number, this.sentAt(next));
+    this.#rows.release(next);
     this.#remove(index + 1);
   }
 
@@ -345,7 +359,7 @@ export class Scoreboard {
   }
 
   #stamp(id: number, now: Instant, rate: RateState): void {
-    const numbers = this.#numbers;
+    const { numbers } = this.#rows;
     const at = id * NUMBERS;
     numbers[at + SENT_AT] = now;
     numbers[at + DELIVERED] = rate.delivered;
@@ -356,34 +370,15 @@ export class Scoreboard {
   }
 
   #allocate(start: number, end: number, flags: number): number {
-    let id = this.#free;
-    if (id !== NONE) {
-      this.#free = this.#words[id * WORDS + NEWER] as number;
-    } else {
-      id = this.#used++;
-      if (this.#words.length < this.#used * WORDS) this.#grow();
-    }
+    const id = this.#rows.allocate();
+    const { words } = this.#rows;
     const at = id * WORDS;
-    this.#words[at + START] = start;
-    this.#words[at + END] = end;
-    this.#words[at + FLAGS] = flags;
-    this.#words[at + NEWER] = NONE;
-    this.#words[at + OLDER] = NONE;
+    words[at + START] = start;
+    words[at + END] = end;
+    words[at + FLAGS] = flags;
+    words[at + NEWER] = NONE;
+    words[at + OLDER] = NONE;
     return id;
-  }
-
-  #grow(): void {
-    const words = new Int32Array(this.#words.length * 2);
-    words.set(this.#words);
-    this.#words = words;
-    const numbers = new Float64Array(this.#numbers.length * 2);
-    numbers.set(this.#numbers);
-    this.#numbers = numbers;
-  }
-
-  #release(id: number): void {
-    this.#words[id * WORDS + NEWER] = this.#free;
-    this.#free = id;
   }
 
   // The sequence order: a window in an array with room on both sides, so that the shorter side moves.
@@ -429,7 +424,7 @@ export class Scoreboard {
   // The time order.
 
   #isLinked(id: number): boolean {
-    return id === this.#oldest || (this.#words[id * WORDS + OLDER] as number) !== NONE;
+    return id === this.#oldest || (this.#rows.words[id * WORDS + OLDER] as number) !== NONE;
   }
 
   #append(id: number): void {
@@ -442,7 +437,7 @@ export class Scoreboard {
   }
 
   #linkAfter(older: number, id: number): void {
-    const words = this.#words;
+    const { words } = this.#rows;
     const newer = words[older * WORDS + NEWER] as number;
     words[older * WORDS + NEWER] = id;
     words[id * WORDS + OLDER] = older;
@@ -456,22 +451,22 @@ export class Scoreboard {
     const sentAt = this.sentAt(id);
     let older = this.#newest;
     while (older !== NONE && this.sentAt(older) > sentAt)
-      older = this.#words[older * WORDS + OLDER] as number;
+      older = this.#rows.words[older * WORDS + OLDER] as number;
     if (older !== NONE) {
       this.#linkAfter(older, id);
       return;
     }
     const oldest = this.#oldest;
-    this.#words[id * WORDS + NEWER] = oldest;
-    this.#words[id * WORDS + OLDER] = NONE;
+    this.#rows.words[id * WORDS + NEWER] = oldest;
+    this.#rows.words[id * WORDS + OLDER] = NONE;
     if (oldest === NONE) this.#newest = id;
-    else this.#words[oldest * WORDS + OLDER] = id;
+    else this.#rows.words[oldest * WORDS + OLDER] = id;
     this.#oldest = id;
   }
 
   #unlink(id: number): void {
     if (!this.#isLinked(id)) return;
-    const words = this.#words;
+    const { words } = this.#rows;
     const older = words[id * WORDS + OLDER] as number;
     const newer = words[id * WORDS + NEWER] as number;
     if (older === NONE) this.#oldest = newer;

@@ -74,7 +74,7 @@ function handleRto(now: Instant, tcp: TcpShared, tcb: Tcb): void {
 function trim(tcp: TcpShared, tcb: Tcb): void {
   tcb.rtoAt = NEVER;
   if (tcb.sndUna !== tcb.sndNxt || tcb.sndEnd !== tcb.sndNxt) return;
-  tcp.recoveries[tcb.id] = null;
+  tcp.dropRecovery(tcb.id);
   tcb.recoveryAt = NEVER;
 }
 

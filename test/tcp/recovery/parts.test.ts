@@ -9,6 +9,7 @@ import { Rack } from '../../../src/tcp/recovery/rack.ts';
 import { DsackRange, sortBlocks, takeDsack } from '../../../src/tcp/recovery/sack-option.ts';
 import type { DeliverySink } from '../../../src/tcp/recovery/scoreboard.ts';
 import { Scoreboard } from '../../../src/tcp/recovery/scoreboard.ts';
+import { SentRows } from '../../../src/tcp/recovery/sent-rows.ts';
 import { Tlp } from '../../../src/tcp/recovery/tlp.ts';
 import { Undo } from '../../../src/tcp/recovery/undo.ts';
 import { TcpOptions } from '../../../src/wire/tcp-options.ts';
@@ -78,7 +79,7 @@ class Lost implements LossSink, DeliverySink {
 
 /** Segments of 1,000 bytes sent a millisecond apart; segment `arrived` is SACKed `rtt` later. */
 function overtaken(count: number, arrived: number): { board: Scoreboard; rack: Rack; now: Instant } {
-  const board = new Scoreboard();
+  const board = new Scoreboard(new SentRows());
   const rate = new RateState();
   for (let i = 0; i < count; i++) board.push(at(1_000 * i), i * MSS, (i + 1) * MSS, rate, false);
   const rack = new Rack(0);
@@ -149,7 +150,7 @@ t.test(
 t.test(
   'an acknowledgement of a retransmission that came too soon is of the original (RFC 8985 §6.2 step 2)',
   async (t) => {
-    const board = new Scoreboard();
+    const board = new Scoreboard(new SentRows());
     const rate = new RateState();
     board.push(at(0), 0, MSS, rate, false);
     const rack = new Rack(0);
@@ -167,7 +168,7 @@ t.test(
 );
 
 t.test('a round trip of no time does not stall RACK', async (t) => {
-  const board = new Scoreboard();
+  const board = new Scoreboard(new SentRows());
   const rate = new RateState();
   board.push(at(7), 0, MSS, rate, false);
   board.push(at(7), MSS, 2 * MSS, rate, true);

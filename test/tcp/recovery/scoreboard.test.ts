@@ -4,6 +4,7 @@ import type { Instant } from '../../../src/base/time.ts';
 import { RateState } from '../../../src/tcp/congestion/rate-sample.ts';
 import type { DeliverySink } from '../../../src/tcp/recovery/scoreboard.ts';
 import { RangeFlag, Scoreboard } from '../../../src/tcp/recovery/scoreboard.ts';
+import { SentRows } from '../../../src/tcp/recovery/sent-rows.ts';
 
 const at = (n: number): Instant => n as Instant;
 
@@ -20,7 +21,7 @@ class Sink implements DeliverySink {
 
 /** `count` ranges of 100 bytes, a microsecond apart, from `start` on. */
 function filled(count: number, start = 0): Scoreboard {
-  const board = new Scoreboard();
+  const board = new Scoreboard(new SentRows());
   const rate = new RateState();
   for (let i = 0; i < count; i++) {
     const from = (start + 100 * i) | 0;
@@ -115,7 +116,7 @@ t.test('reports that were taken back are lost, not arrived (RFC 2018 §8)', asyn
 });
 
 t.test('what one turn sends is one range', async (t) => {
-  const board = new Scoreboard();
+  const board = new Scoreboard(new SentRows());
   const rate = new RateState();
   board.push(at(5), 0, 1000, rate, false);
   board.push(at(5), 1000, 3000, rate, false);
@@ -144,7 +145,7 @@ t.test('whatever comes, bytes are counted once (compared with a byte map, across
 function randomRun(seed: number): string {
   const random = rng(seed);
   const base = 0x7fff_ff00;
-  const board = new Scoreboard();
+  const board = new Scoreboard(new SentRows());
   const rate = new RateState();
   const sink = new Sink();
   const map: number[] = [];
