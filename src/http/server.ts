@@ -113,7 +113,7 @@ export class HttpServer implements Answering {
     for (const connection of this.#connections) {
       const limit = connection.state === 'open' && connection.isIdle ? IDLE_TIMEOUT : REQUEST_TIMEOUT;
       if (now < connection.activeAt + limit) continue;
-      this.counters.timeouts++;
+      if (connection.state === 'open') this.counters.timeouts++;
       connection.handleTimeout(now);
     }
     this.#sweepAt = this.#connections.size === 0 ? NEVER : after(now, SWEEP_INTERVAL);
