@@ -9,7 +9,10 @@ import { ConfigError } from '../control/schema.ts';
 import { describeError } from '../control/usage.ts';
 
 interface RelayModule {
-  runRelay(config: RelayConfig, onReady: (text: string) => void): Promise<string | { readonly text: string }>;
+  readonly runRelay: (
+    config: RelayConfig,
+    onReady: (text: string) => void,
+  ) => Promise<string | { readonly text: string }>;
 }
 
 export async function startRelay(command: Command, raw: RawArgs): Promise<number> {
