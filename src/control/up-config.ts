@@ -5,6 +5,9 @@ import type { Ip } from '../addr/ip.ts';
 import type { Mac } from '../addr/mac.ts';
 import type { Prefix } from '../addr/prefix.ts';
 
+/** As in `src/tcp/congestion`. */
+export type CongestionName = 'reno' | 'cubic' | 'bbr';
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface UpConfig {
@@ -30,6 +33,8 @@ export interface UpConfig {
   /** Ask the link before using an address (RFC 5227). */
   readonly probe: boolean;
   readonly services: boolean;
+  /** Of TCP connections that do not choose one themselves; null: the stack's own choice. */
+  readonly congestion: CongestionName | null;
   readonly capture: string | null;
   readonly detach: boolean;
   readonly logLevel: LogLevel;

@@ -267,6 +267,7 @@ t.test(
       capture: null,
       detach: false,
       logLevel: 'info',
+      congestion: null,
       user: 'nobody',
     });
     t.end();

@@ -9,7 +9,7 @@ import { local, option, readArgs, repeated, toggle } from '../command.ts';
 import type { Type } from '../schema.ts';
 import { ConfigError, choice, integer, textType } from '../schema.ts';
 import { deviceName, instanceName, interfaceAddress, path, stationMac, word } from '../types.ts';
-import type { LogLevel, UpConfig } from '../up-config.ts';
+import type { CongestionName, LogLevel, UpConfig } from '../up-config.ts';
 
 export const DEFAULT_NAME = 'tapstack0';
 const DEFAULT_ADDRESS = new Prefix(IpAddress.v4(0x0a4d0002), 24);
@@ -24,6 +24,8 @@ const FD_MAX = 65_535;
 const DEVICE_NAME_MAX = 15;
 
 const logLevel: Type<LogLevel> = choice('LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+
+const congestion: Type<CongestionName> = choice('ALGORITHM', ['reno', 'cubic', 'bbr']);
 
 const gatewayOrNone: Type<Ip | 'none'> = textType<Ip | 'none'>(
   'ADDRESS|none',
@@ -72,6 +74,7 @@ const upParams = {
   noOffload: toggle('--no-offload', 'single frames with complete checksums, as on a wire'),
   probe: toggle('--probe', 'ask the link before using an address (RFC 5227)'),
   noServices: toggle('--no-services', 'without echo (7), discard (9) and daytime (13)'),
+  congestion: option('--congestion', congestion, 'of TCP connections, against congestion; cubic'),
   capture: option('--capture', path, 'write all frames to this file, as pcapng'),
   user: option('--user', word, 'become this user once the device is open; nobody, when started by root'),
   logLevel: option('--log-level', logLevel, 'info, if not given'),
@@ -121,6 +124,7 @@ export function readUp(raw: RawArgs, isRoot: boolean): UpConfig | ConfigError {
     offload: args.noOffload !== true,
     probe: args.probe === true,
     services: args.noServices !== true,
+    congestion: args.congestion ?? null,
     capture: args.capture ?? null,
     detach: args.detach === true,
     logLevel: args.logLevel ?? 'info',
