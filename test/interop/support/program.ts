@@ -31,7 +31,7 @@ export interface PortConfig {
 export interface ProgramConfig {
   readonly ports: readonly PortConfig[];
   readonly ipForward?: boolean;
-  /** Joined on the first port; what comes to this UDP port is sent back to the sender, and to the group every 100 ms. */
+  /** Joined on the first port; what comes to this UDP port is sent back. The next port hears of us every 100 ms. */
   readonly group?: { readonly address: string; readonly port: number };
 }
 

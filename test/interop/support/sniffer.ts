@@ -102,7 +102,16 @@ export async function sniff(t: Test, space: Namespace, device: string): Promise<
   const file = join(directory, 'frames.pcap');
   const started = space.start(
     'tcpdump',
-    ...['-i', device, '-w', file, '-U', '-B', '32768', '--immediate-mode', '-Z', 'root'],
+    '-i',
+    device,
+    '-w',
+    file,
+    '-U',
+    '-B',
+    '32768',
+    '--immediate-mode',
+    '-Z',
+    'root',
   );
   t.teardown(() => started.stop());
   await started.says(/listening on/);
