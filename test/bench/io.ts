@@ -68,7 +68,7 @@ function cost(peer: OurPeer, { pinning }: Placement, options: Options, report: R
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   buildPrograms();
-  const report = new Report(options);
+  const report = new Report('io', options);
   for (const placement of [TWO_CORES, ONE_CORE]) {
     const kernel = await kernelPeer(program('kernel-server'), placement.pinning);
     const ours = await ourPeer(options.flags, placement.pinning);

@@ -28,6 +28,8 @@ export interface Pinning {
 const KERNEL_CLIENT = 'tsb-client';
 const KERNEL_SERVER = 'tsb-kernel';
 const OURS = 'tsb-ours';
+/** Of everybody's: what a kernel has by default is its own affair. */
+export const CONGESTION = 'cubic';
 const LOG_FOLDER = 'build/bench';
 
 const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
@@ -48,8 +50,8 @@ async function stopProcess(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** A C server on kernel sockets, behind a veth with all offloads. */
-export async function kernelPeer(program: string, pinning: Pinning): Promise<Peer> {
+/** A C server on kernel sockets, behind a veth with all offloads, or with none. */
+export async function kernelPeer(program: string, pinning: Pinning, hasOffload = true): Promise<Peer> {
   freshNetns(KERNEL_CLIENT);
   freshNetns(KERNEL_SERVER);
   ip(
@@ -70,13 +72,20 @@ export async function kernelPeer(program: string, pinning: Pinning): Promise<Pee
   ip('-n', KERNEL_SERVER, 'addr', 'add', '10.78.0.2/24', 'dev', 'veth1');
   ip('-n', KERNEL_CLIENT, 'link', 'set', 'veth0', 'up');
   ip('-n', KERNEL_SERVER, 'link', 'set', 'veth1', 'up');
-  const args = ['netns', 'exec', KERNEL_SERVER, 'taskset', '-c', pinning.server, program, '10.78.0.2'];
+  if (!hasOffload) {
+    const off = ['tx', 'off', 'sg', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'];
+    ip('netns', 'exec', KERNEL_CLIENT, 'ethtool', '-K', 'veth0', ...off);
+    ip('netns', 'exec', KERNEL_SERVER, 'ethtool', '-K', 'veth1', ...off);
+  }
+  const server = [program, '10.78.0.2', CONGESTION];
+  const args = ['netns', 'exec', KERNEL_SERVER, 'taskset', '-c', pinning.server, ...server];
   const child = spawn('ip', args, { stdio: 'inherit' });
   await sleep(300);
   return {
     name: 'kernel over veth',
     netns: KERNEL_CLIENT,
     address: '10.78.0.2',
+    // `ip netns exec` and `taskset` become the program.
     pid: child.pid ?? 0,
     datagramsIn: () => {
       const text = ip('netns', 'exec', KERNEL_SERVER, 'cat', '/proc/net/snmp');

@@ -17,10 +17,13 @@ interface Row {
 }
 
 export class Report {
+  readonly #name: string;
   readonly #options: Options;
   readonly #rows: Row[] = [];
 
-  constructor(options: Options) {
+  /** `name` is that of the benchmark, and of the place of its table in the document. */
+  constructor(name: string, options: Options) {
+    this.#name = name;
     this.#options = options;
   }
 
@@ -40,10 +43,11 @@ export class Report {
     process.stdout.write(text);
     if (!this.#options.isWritten) return;
     const page = readFileSync(FILE, 'utf8');
-    const begin = page.indexOf('<!-- io -->');
-    const end = page.indexOf('<!-- /io -->');
+    const mark = `<!-- ${this.#name} -->`;
+    const begin = page.indexOf(mark);
+    const end = page.indexOf(`<!-- /${this.#name} -->`);
     if (begin < 0 || end < begin) throw new Error(`${FILE} has lost the marks between which the table goes`);
-    writeFileSync(FILE, `${page.slice(0, begin)}<!-- io -->\n${text}${page.slice(end)}`);
+    writeFileSync(FILE, `${page.slice(0, begin)}${mark}\n${text}${page.slice(end)}`);
   }
 
   #table(): string {
@@ -51,7 +55,9 @@ export class Report {
     const day = new Date().toISOString().slice(0, 10);
     const processor = os.cpus()[0]?.model.trim();
     const machine = `${os.cpus().length} cores (${processor}), Linux ${os.release()}, Node ${process.version}`;
-    const command = ['scripts/bench io', `--rounds ${rounds} --seconds ${seconds}`, ...flags].join(' ');
+    const command = [`scripts/bench ${this.#name}`, `--rounds ${rounds} --seconds ${seconds}`, ...flags].join(
+      ' ',
+    );
     const lines = [
       `${day}, ${machine}; \`${command}\`: medians of ${rounds} interleaved rounds (smallest–largest).`,
       '',

@@ -22,6 +22,7 @@ int main(int ac, char **av) {
   for (int i = 0; i < 4; i++) {
     int f = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(f, SOL_SOCKET, SO_REUSEADDR, &one, 4);
+    if (ac > 2 && setsockopt(f, SOL_TCP, TCP_CONGESTION, av[2], strlen(av[2]))) die("TCP_CONGESTION");
     mkaddr(&a, ip, ports[i]);
     if (bind(f, (void *)&a, sizeof a) || listen(f, 4096)) die("bind");
     addfd(f, i + 1, EPOLLIN);
