@@ -24,6 +24,7 @@ const at = (fields: Partial<ListenOptions>): ListenOptions => ({
 t.test('LISTEN: RST is ignored, ACK refused, FIN dropped (RFC 9293 §3.10.7.2)', async (t) => {
   const peer = new RawPeer();
   t.same(peer.say({ flags: 'R', seq: 0 }), []);
+  t.same(peer.say({ flags: 'SR', seq: 0 }), []);
   t.same(brief(peer.say({ flags: 'A', seq: 0, ack: 5 })), ['R 5 0 0']);
   t.same(brief(peer.say({ flags: 'SA', seq: 0, ack: 5 })), ['R 5 0 0']);
   t.same(peer.say({ flags: 'F', seq: 0 }), []);

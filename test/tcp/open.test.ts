@@ -49,6 +49,22 @@ t.test('the peer decides what is used of what we offer (RFC 7323 §1.3, RFC 2018
   t.equal(own.sndMss, 988, 'the options of every segment come off (RFC 6691)');
 });
 
+t.test('the window of a SYN is not scaled (RFC 7323 §2.2)', async (t) => {
+  const peer = inState('SYN-SENT');
+  peer.say({ flags: 'SA', seq: 0, ack: 1, wscale: 5, window: 1000 });
+  t.equal(peer.end.tcp.connections.tcb(peer.socket!.id).sndWnd, 1000);
+  peer.say({ flags: 'A', seq: 1, ack: 1, window: 1000 });
+  t.equal(peer.end.tcp.connections.tcb(peer.socket!.id).sndWnd, 32_000);
+});
+
+t.test('before the handshake ends nothing is written, and nothing waits', async (t) => {
+  const peer = inState('SYN-SENT');
+  const { connections } = peer.end.tcp;
+  t.equal(connections.write(peer.socket!.id, new Uint8Array(10)), 'EAGAIN');
+  t.equal(connections.unacknowledged(peer.socket!.id), 0);
+  t.equal(connections.read(peer.socket!.id, new Uint8Array(10)), 'EAGAIN');
+});
+
 t.test('without an MSS option a segment has 536 bytes (RFC 9293 §3.7.1, MUST-15)', async (t) => {
   const peer = new RawPeer().establish({ mss: 0 });
   t.equal(peer.end.tcp.connections.tcb(peer.socket!.id).sndMss, 536);

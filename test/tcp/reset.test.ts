@@ -91,6 +91,24 @@ t.test(
   },
 );
 
+t.test('the right edge is outside (RFC 9293 §3.10.7.4, first)', async (t) => {
+  const peer = new RawPeer().establish();
+  const tcb = peer.end.tcp.connections.tcb(peer.socket!.id);
+  const edge = (tcb.rcvAdv - peer.iss) | 0;
+  t.same(peer.say({ flags: 'A', seq: edge - 1, ack: 1 }), []);
+  t.same(brief(peer.say({ flags: 'A', seq: edge, ack: 1 })), ['A 1 1 0']);
+});
+
+t.test('challenges of all connections together are limited (RFC 5961 §7)', async (t) => {
+  const peer = new RawPeer({ config: { challengeAckLimit: 1 } }).establish();
+  t.equal(peer.say({ flags: 'S', seq: 100 }).length, 1);
+  peer.port++;
+  peer.establish();
+  t.equal(peer.say({ flags: 'S', seq: 100 }).length, 0);
+  peer.net.wait(sec(1));
+  t.equal(peer.say({ flags: 'S', seq: 100 }).length, 1);
+});
+
 t.test('a segment without ACK is dropped (RFC 9293 §3.10.7.4, fifth)', async (t) => {
   const peer = new RawPeer().establish();
   t.same(peer.say({ flags: 'P', seq: 1, data: 10 }), []);

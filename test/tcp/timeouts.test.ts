@@ -1,8 +1,10 @@
 import t from 'tap';
 import { FlowKey } from '../../src/addr/flow-key.ts';
 import { ms, sec } from '../../src/base/time.ts';
+import { defaultTcpConfig } from '../../src/tcp/config.ts';
 import { TcpEvent } from '../../src/tcp/shared.ts';
-import { TcbFlag } from '../../src/tcp/tcb.ts';
+import { TcbFlag, TcbTable, tcbCursor } from '../../src/tcp/tcb.ts';
+import { addRttSample, backedOff, patience } from '../../src/tcp/time/rtt.ts';
 import { noise } from './bytes.ts';
 import { ADDRESS_A, ADDRESS_B, pair } from './pair.ts';
 import { brief, RawPeer } from './raw-peer.ts';
@@ -86,6 +88,20 @@ t.test('the timeout follows the round trip (RFC 6298 §2)', async (t) => {
     net.drive(sec(1));
   }
   t.ok(tcb().rto >= 500_000 && tcb().rto < 560_000, `${tcb().rto}`);
+});
+
+t.test('smoothing as the formulas say (RFC 6298 §2.2, §2.3)', async (t) => {
+  const tcb = tcbCursor(new TcbTable(1));
+  tcb.at(tcb.table.allocate());
+  const config = defaultTcpConfig();
+  addRttSample(tcb, config, 100_000);
+  t.same([tcb.srtt, tcb.rttvar, tcb.rto], [100_000, 50_000, 300_000]);
+  addRttSample(tcb, config, 180_000);
+  t.same([tcb.srtt, tcb.rttvar, tcb.rto], [110_000, 57_500, 340_000]);
+  t.same([tcb.minRtt, tcb.latestRtt], [100_000, 180_000]);
+  t.equal(backedOff(tcb, config, 3), 8 * 340_000);
+  t.equal(backedOff(tcb, config, 60), 120e6);
+  t.equal(Math.round(patience(config, 15) / 1e5) / 10, 924.6, 'as tcp(7) says of tcp_retries2');
 });
 
 t.test('what was sent twice gives no sample without timestamps (Karn, RFC 6298 §3)', async (t) => {
