@@ -72,7 +72,10 @@ t.test('statements on lines, between semicolons, over lines in brackets', (t) =>
 
 t.test('an assertion that fails says what its names were, and where', (t) => {
   t.equal(run('assert tcpi_snd_cwnd == 10'), '');
-  t.equal(run('\nassert tcpi_snd_cwnd == 12', 7), 'mismatch 8: assert tcpi_snd_cwnd == 12 (tcpi_snd_cwnd = 10)');
+  t.equal(
+    run('\nassert tcpi_snd_cwnd == 12', 7),
+    'mismatch 8: assert tcpi_snd_cwnd == 12 (tcpi_snd_cwnd = 10)',
+  );
   t.equal(
     run('assert tcpi_snd_cwnd > 12, "cwnd %d" % tcpi_snd_cwnd'),
     'mismatch 1: assert tcpi_snd_cwnd > 12: cwnd 10 (tcpi_snd_cwnd = 10)',

@@ -4,10 +4,10 @@ import type { Instant } from '../../src/base/time.ts';
 import { after, ms, sec } from '../../src/base/time.ts';
 import { constant, Linux } from '../../src/script/constants.ts';
 import { errnoNumber, errnoOfName, errnoText } from '../../src/script/errno.ts';
-import type { CallResult, EpollEvent, ReceiveRequest, SocketAddress } from '../../src/script/syscalls.ts';
-import { CallError } from '../../src/script/syscalls.ts';
 import { defaultConfig } from '../../src/script/run/config.ts';
 import { Machine } from '../../src/script/run/machine.ts';
+import type { CallResult, EpollEvent, ReceiveRequest, SocketAddress } from '../../src/script/syscalls.ts';
+import { CallError } from '../../src/script/syscalls.ts';
 
 const { AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOL_SOCKET, SOL_IP, SOL_TCP } = Linux;
 

@@ -2,7 +2,6 @@ import t from 'tap';
 import { rng } from '../../src/base/rng.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import { Pool } from '../../src/packet/pool.ts';
-import type { PacketAction } from '../../src/script/language/ast.ts';
 import { parseScript } from '../../src/script/language/parser.ts';
 import type { Endpoints } from '../../src/script/packet/build.ts';
 import { buildPacket } from '../../src/script/packet/build.ts';
@@ -17,8 +16,11 @@ import { Connection } from '../../src/script/run/mapping.ts';
 const ENDS: Endpoints = { src: 0xc0000201 | 0, dst: 0xc0a80002 | 0, srcPort: 45_001, dstPort: 8_080 };
 const pool = new Pool(1);
 
-const parse = (text: string): PacketSpec =>
-  ((parseScript(`0 ${text}`).events[0] as { action: PacketAction }).action as PacketAction).packet;
+function parse(text: string): PacketSpec {
+  const action = parseScript(`0 ${text}`).events[0]?.action;
+  if (action?.kind !== 'packet') throw new Error(`not a packet: ${text}`);
+  return action.packet;
+}
 
 /** As it would be on the wire. */
 function wire(text: string): LivePacket {
@@ -55,7 +57,9 @@ t.test('what is built is what is read, checksums included', (t) => {
 
 t.test('what cannot be built is refused with a reason', (t) => {
   t.throws(() => wire('< S 0:0(0) win 1 <mss 1,nop>'), { message: /5 bytes, not a multiple of four/ });
-  t.throws(() => wire('< . 0:0(0) win 1 <sack 1:2 3:4 5:6 7:8 9:10,nop,nop>'), { message: /44 bytes, more than 40/ });
+  t.throws(() => wire('< . 0:0(0) win 1 <sack 1:2 3:4 5:6 7:8 9:10,nop,nop>'), {
+    message: /44 bytes, more than 40/,
+  });
   t.throws(() => wire('< udp (65535)'), { message: /a datagram of 65563 bytes/ });
   t.end();
 });
@@ -93,7 +97,11 @@ t.test('options out of order, unknown, and broken', (t) => {
     { kind: 'other', number: 99, hex: 'abcdef' },
     { kind: 'eol' },
   ]);
-  t.same(readOptions(view, 0, end), [{ kind: 'nop' }, { kind: 'other', number: 99, hex: 'abcdef' }, { kind: 'eol' }]);
+  t.same(readOptions(view, 0, end), [
+    { kind: 'nop' },
+    { kind: 'other', number: 99, hex: 'abcdef' },
+    { kind: 'eol' },
+  ]);
   view.setUint8(0, 2);
   view.setUint8(1, 40);
   t.same(readOptions(view, 0, 4).length, 1, 'a length beyond the end takes all');

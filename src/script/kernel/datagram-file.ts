@@ -89,8 +89,8 @@ export abstract class DatagramFile implements SocketFile {
     this.#socket.close();
   }
 
-  isLingering(_now: Instant): boolean {
-    return false;
+  lingersUntil(_now: Instant): Instant | null {
+    return null;
   }
 
   setOption(_now: Instant, level: number, option: number, value: OptionValue): CallErrno | null {

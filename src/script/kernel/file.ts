@@ -29,8 +29,8 @@ export interface SocketFile {
   shutdown(now: Instant, how: number): CallErrno | null;
   /** The program lets go of it. */
   close(now: Instant): void;
-  /** After `close`: it still has something to send, and the program waits for it (SO_LINGER). */
-  isLingering(now: Instant): boolean;
+  /** After `close`: how long the program waits for what there still is to send (SO_LINGER); null: no longer. */
+  lingersUntil(now: Instant): Instant | null;
 
   localAddress(): SocketAddress;
   /** Null when it has no peer. */

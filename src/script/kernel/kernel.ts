@@ -3,7 +3,7 @@
  * all sockets. What a socket itself does is in its `SocketFile`.
  */
 import type { Duration, Instant } from '../../base/time.ts';
-import { ms, us } from '../../base/time.ts';
+import { ms, NEVER, us } from '../../base/time.ts';
 import { Linux } from '../constants.ts';
 import type { CallErrno } from '../errno.ts';
 import type {
@@ -144,12 +144,9 @@ export class Kernel implements SyscallHost {
     if (this.#epolls.delete(fd)) return answered(0);
     const found = this.#files.get(fd);
     if (found === undefined) return answered('EBADF');
-    const { file } = found;
-    const step = (now: Instant): CallResult => {
-      if (this.#files.get(fd) === found) this.#release(now, fd, file);
-      return file.isLingering(now) ? 'EAGAIN' : 0;
-    };
-    return new Waiting({ mayWait: true, timeout: null, onTimeout: () => 0 }, step);
+    return new Closing(found.file, (now) => {
+      if (this.#files.get(fd) === found) this.#release(now, fd, found.file);
+    });
   }
 
   fcntl(_now: Instant, fd: number, command: number, argument: number): CallResult {
@@ -300,6 +297,25 @@ export class Kernel implements SyscallHost {
     const found = this.#files.get(fd);
     if (found === undefined) return Linux.POLLNVAL;
     return found.file.poll(now) & (events | Linux.POLLERR | Linux.POLLHUP);
+  }
+}
+
+/** close(2): over at once, unless it lingers. */
+class Closing implements Call {
+  deadline: Instant = NEVER;
+  readonly #file: SocketFile;
+  readonly #release: (now: Instant) => void;
+
+  constructor(file: SocketFile, release: (now: Instant) => void) {
+    this.#file = file;
+    this.#release = release;
+  }
+
+  attempt(now: Instant): CallResult | null {
+    this.#release(now);
+    const until = this.#file.lingersUntil(now);
+    this.deadline = until ?? NEVER;
+    return until === null ? 0 : null;
   }
 }
 

@@ -153,10 +153,10 @@ export class TcpFile implements SocketFile {
     this.#lingerUntil = after(now, ms(linger));
   }
 
-  isLingering(now: Instant): boolean {
+  lingersUntil(now: Instant): Instant | null {
     const id = this.#lingering;
-    if (id < 0 || now >= this.#lingerUntil || !this.#tcp.shared.table.has(id)) return false;
-    return CLOSING.includes(this.#tcp.connections.state(id));
+    if (id < 0 || now >= this.#lingerUntil || !this.#tcp.shared.table.has(id)) return null;
+    return CLOSING.includes(this.#tcp.connections.state(id)) ? this.#lingerUntil : null;
   }
 
   localAddress(): SocketAddress {

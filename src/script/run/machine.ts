@@ -35,7 +35,7 @@ export interface Sent {
 
 const POOL_SLOTS = 256;
 const INJECT_SLOTS = 4;
-/** When the script begins: some time after the stack did, as on a host. */
+/** When the stack is made: not at the origin of time, as no host begins there. */
 const BEGIN: Instant = after(START, sec(1_000));
 /** Turns at one instant; more is a stack that never comes to rest. */
 const ROUNDS_MAX = 10_000;
@@ -56,10 +56,15 @@ export class Machine {
   readonly #pool: Pool;
   readonly #injectPool = new Pool(INJECT_SLOTS);
   #next: Instant = BEGIN;
+  /** When the script's clock showed 0. */
+  #zero: Instant = BEGIN;
 
   constructor(config: Config, seed: number) {
     this.#pool = new Pool(POOL_SLOTS);
     this.stack = new Stack({ rng: rng(seed), now: this.now, pool: this.#pool });
+    // As with Linux's usual queue: only `tc qdisc … fq`, or a controller that insists, paces; nor does it probe paths.
+    this.stack.tcp.recovery.isPacing = false;
+    this.stack.tcp.config.mtuProbing = false;
     this.kernel = new Kernel(socketOpener(this.stack.sockets, this.stack.tcp));
     const [tun, wire] = pair('tun0', 'wire', { medium: 'ip', mtu: config.mtu, features: NO_OFFLOAD });
     this.#wire = wire;
@@ -69,22 +74,27 @@ export class Machine {
     this.iface = iface;
     this.#configure(config);
     this.settle();
+  }
+
+  /** The script begins now: what set up the host took no time of its own. */
+  begin(): void {
+    this.#zero = this.now;
     this.sent.length = 0;
   }
 
   /** Since the script began. */
   get elapsed(): Duration {
-    return between(BEGIN, this.now);
+    return between(this.#zero, this.now);
   }
 
   /** When the script's clock shows `time`. */
   at(time: Duration): Instant {
-    return after(BEGIN, time);
+    return after(this.#zero, time);
   }
 
   /** What the script's clock shows at `when`. */
   timeOf(when: Instant): Duration {
-    return between(BEGIN, when);
+    return between(this.#zero, when);
   }
 
   /** When the stack wants to be called again. */

@@ -85,12 +85,15 @@ class ScriptRun {
 
   #shell(machine: Machine, config: Config): ShellHost {
     const { stack } = machine;
-    const target = { ip: stack.ip.options, tcp: stack.tcp.config };
+    const target = { ip: stack.ip.options, tcp: stack.tcp.config, recovery: stack.tcp.recovery };
     return {
       sysctl: (name, value) => setSysctl(target, name, value),
       route: (change) => changeRoute(machine, config, change),
       setMtu: (mtu) => {
         machine.mtu = mtu;
+      },
+      setPacing: (isPacing) => {
+        stack.tcp.recovery.isPacing = isPacing;
       },
       sleep: (duration) => {
         const limit = after(machine.now, us(duration));

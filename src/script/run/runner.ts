@@ -83,6 +83,7 @@ export class Runner {
 
   run(script: Script): void {
     if (script.init !== null) runShell(this.#shell, script.init.text, script.init.line);
+    this.#machine.begin();
     for (const event of script.events) {
       this.eventCount++;
       this.#event(event);
@@ -171,6 +172,8 @@ export class Runner {
   #call(action: CallAction, line: number, due: Due): void {
     const { args, name } = action;
     if (SENDING.includes(name) && args.some(hasString)) this.#expectations.hasText = true;
+    if (action.errno !== null && errnoOfName(action.errno) === null)
+      unsupported(line, `the error ${action.errno}`);
     const { now, kernel } = this.#machine;
     const prepared = prepareCall(name, {
       host: kernel,
@@ -226,7 +229,6 @@ export class Runner {
     const actual = typeof result === 'string' ? -1 : result;
     const want = action.result.kind === 'ellipsis' ? actual : numberOf(action.result, line);
     const wantErrno = errno === null ? null : errnoOfName(errno);
-    if (errno !== null && wantErrno === null) unsupported(line, `the error ${errno}`);
     const isRight =
       (prepared.makesDescriptor && want >= 0 ? actual >= 0 : actual === want) &&
       (wantErrno === null || result === wantErrno);
@@ -272,6 +274,9 @@ export class Runner {
       case 'bind':
         this.#tracker.handleBind(this.#scriptFd(args[0] as Value, line));
         break;
+      case 'connect':
+        this.#learnPort(this.#scriptFd(args[0] as Value, line));
+        break;
       case 'listen':
         this.#tracker.handleListen(this.#scriptFd(args[0] as Value, line));
         break;
@@ -281,6 +286,12 @@ export class Runner {
       default:
         break;
     }
+  }
+
+  /** A datagram socket has its port before anything was sent. */
+  #learnPort(fd: number): void {
+    const name = this.#machine.kernel.getsockname(this.#tracker.descriptor(fd));
+    if (typeof name !== 'string') this.#tracker.handlePort(fd, name.port);
   }
 
   #scriptFd(value: Value, line: number): number {

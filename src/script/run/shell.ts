@@ -14,6 +14,8 @@ export interface ShellHost {
   sysctl(name: string, value: string): string;
   route(change: RouteChange): string;
   setMtu(mtu: number): void;
+  /** Whether data leave at a rate (tc-fq(8)) or when they may. */
+  setPacing(isPacing: boolean): void;
   sleep(duration: Duration): void;
   /** The text of a file beside the script, or null. */
   readFile(path: string): string | null;
@@ -137,7 +139,7 @@ function runCommand(host: ShellHost, { words, output }: SimpleCommand, line: num
       refuse(setMtu(host, args));
       return;
     case 'tc':
-      refuse(runTc(args));
+      refuse(runTc(host, args));
       return;
     case 'sleep':
     case 'usleep':
@@ -197,13 +199,15 @@ function setMtu(host: ShellHost, words: readonly string[]): string {
   return '';
 }
 
-/** One queue is like another while nothing is lost in it; those that delay or drop are not. */
-function runTc(args: readonly string[]): string {
-  const kind = args.find((arg) =>
-    ['pfifo', 'bfifo', 'pfifo_fast', 'fq_codel', 'noqueue', 'fq'].includes(arg),
-  );
-  return kind !== undefined || args.includes('del') ? '' : `the command tc ${args.join(' ')}`;
+/** One queue is like another while nothing is lost in it, but that fq paces; those that delay or drop are not. */
+function runTc(host: ShellHost, args: readonly string[]): string {
+  const kind = args.find((arg) => QUEUES.includes(arg));
+  if (kind === undefined && !args.includes('del')) return `the command tc ${args.join(' ')}`;
+  host.setPacing(kind === 'fq');
+  return '';
 }
+
+const QUEUES: readonly string[] = ['pfifo', 'bfifo', 'pfifo_fast', 'fq_codel', 'noqueue', 'fq'];
 
 const ACTIONS: Readonly<Record<string, RouteChange['action']>> = {
   add: 'add',

@@ -4,11 +4,14 @@
  */
 import type { IpOptions } from '../../ip/shared.ts';
 import type { TcpConfig } from '../../tcp/config.ts';
+import { isCongestionName } from '../../tcp/congestion/select.ts';
+import type { RecoveryShared } from '../../tcp/recovery/recovery-shared.ts';
 
 /** What settings are written to. */
 export interface SysctlTarget {
   readonly ip: IpOptions;
   readonly tcp: TcpConfig;
+  readonly recovery: RecoveryShared;
 }
 
 /** Writes words of a value; answers false for values that it cannot take. */
@@ -73,6 +76,7 @@ const IPV4: Readonly<Record<string, Setter>> = {
   tcp_max_tw_buckets: number('maxTwBuckets'),
   tcp_min_snd_mss: number('minSndMss'),
   tcp_moderate_rcvbuf: boolean('moderateRcvbuf'),
+  tcp_mtu_probing: boolean('mtuProbing'),
   tcp_orphan_retries: number('orphanRetries'),
   tcp_retries2: number('retries2'),
   tcp_rfc1337: boolean('rfc1337'),
@@ -164,8 +168,12 @@ function setterOf(path: string, own: string): Setter | undefined {
 }
 
 /** Settings whose value is a name, or bits. */
-function setNamed(_target: SysctlTarget, path: string, value: string): string {
-  if (path.endsWith('congestion_control') && value.trim() === 'cubic') return '';
-  if (path.endsWith('fastopen')) return '';
-  return `the setting ${path} = ${value}`;
+function setNamed(target: SysctlTarget, path: string, value: string): string {
+  const name = value.trim();
+  if (path.endsWith('congestion_control') && isCongestionName(name)) {
+    target.tcp.congestionControl = name;
+    target.recovery.congestion = name;
+    return '';
+  }
+  return path.endsWith('fastopen') ? '' : `the setting ${path} = ${value}`;
 }

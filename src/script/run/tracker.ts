@@ -63,12 +63,19 @@ export class Tracker {
     if (connection === null) return;
     if (family === Linux.AF_UNSPEC) {
       connection.phase = 'new';
-      connection.localPort = 0;
       return;
     }
     if (connection.phase !== 'new') return;
-    connection.phase = connection.protocol === 'tcp' ? 'connecting' : 'open';
     connection.remotePort = port;
+    connection.phase = connection.protocol === 'tcp' ? 'connecting' : 'open';
+    // Its SYN says which one the stack has chosen.
+    if (connection.protocol === 'tcp') connection.localPort = 0;
+  }
+
+  /** The port that the stack has chosen. */
+  handlePort(fd: number, port: number): void {
+    const connection = this.#of(fd);
+    if (connection !== null && connection.protocol !== 'tcp') connection.localPort = port;
   }
 
   handleAccept(fd: number): void {
