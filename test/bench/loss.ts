@@ -71,7 +71,9 @@ const keyOf = ({ control, loss, rtt, direction }: Cell): string => `${control} $
 
 function listOf(name: string, text: string, known: readonly string[] | null): string[] {
   const list = text.split(',');
-  const unknown = list.find((one) => known?.includes(one) === false || (known === null && !(Number(one) >= 0)));
+  const unknown = list.find(
+    (one) => known?.includes(one) === false || (known === null && !(Number(one) >= 0)),
+  );
   if (unknown === undefined) return list;
   throw new Error(`--${name} takes ${known === null ? 'numbers' : known.join(', ')}, not '${unknown}'`);
 }

@@ -57,11 +57,20 @@ export class LossyPeers {
       freshNetns(serverOf(side));
     }
     const kernel = serverOf('kernel');
-    ip('netns', 'exec', kernel, 'sysctl', '-qw', `net.ipv4.tcp_congestion_control=${congestion}`);
-    const server = spawn('ip', ['netns', 'exec', kernel, program('kernel-server')], { stdio: 'inherit' });
+    const serve = ['netns', 'exec', kernel, program('kernel-server'), '0.0.0.0', congestion];
+    const server = spawn('ip', serve, { stdio: 'inherit' });
     const flags = ['--no-offload', '--host-address', 'none', '--congestion', congestion];
     const where = ['--name', 'loss', '--dev', 'tap0', '--netns', serverOf('ours')];
-    const up = [TAPSTACK, 'up', ...where, '--address', `${SERVER_ADDRESS}/24`, ...flags, '--log-level', 'warn'];
+    const up = [
+      TAPSTACK,
+      'up',
+      ...where,
+      '--address',
+      `${SERVER_ADDRESS}/24`,
+      ...flags,
+      '--log-level',
+      'warn',
+    ];
     const daemon = spawn(process.execPath, up, { stdio: ['ignore', 'ignore', 'inherit'] });
     await until(() => ip('-n', serverOf('ours'), 'link').includes('tap0'));
     return new LossyPeers([server, daemon]);

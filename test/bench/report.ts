@@ -1,12 +1,10 @@
 /**
  * The measurements of one benchmark as a table, a row a workload, ours beside the reference.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import type { Options } from './options.ts';
+import { heading, publish } from './page.ts';
 import { formatSpread, spread, three } from './stats.ts';
 
-const FILE = 'docs/benchmarks.md';
 const OURS = 'tapstack';
 const REFERENCE = 'kernel over veth';
 
@@ -39,27 +37,15 @@ export class Report {
   }
 
   print(): void {
-    const text = this.#table();
-    process.stdout.write(text);
-    if (!this.#options.isWritten) return;
-    const page = readFileSync(FILE, 'utf8');
-    const mark = `<!-- ${this.#name} -->`;
-    const begin = page.indexOf(mark);
-    const end = page.indexOf(`<!-- /${this.#name} -->`);
-    if (begin < 0 || end < begin) throw new Error(`${FILE} has lost the marks between which the table goes`);
-    writeFileSync(FILE, `${page.slice(0, begin)}${mark}\n${text}${page.slice(end)}`);
+    publish(this.#name, this.#table(), this.#options.isWritten);
   }
 
   #table(): string {
     const { rounds, seconds, flags } = this.#options;
-    const day = new Date().toISOString().slice(0, 10);
-    const processor = os.cpus()[0]?.model.trim();
-    const machine = `${os.cpus().length} cores (${processor}), Linux ${os.release()}, Node ${process.version}`;
-    const command = [`scripts/bench ${this.#name}`, `--rounds ${rounds} --seconds ${seconds}`, ...flags].join(
-      ' ',
-    );
+    const settings = `--rounds ${rounds} --seconds ${seconds}`;
+    const command = [`scripts/bench ${this.#name}`, settings, ...flags].join(' ');
     const lines = [
-      `${day}, ${machine}; \`${command}\`: medians of ${rounds} interleaved rounds (smallest–largest).`,
+      heading(command, `medians of ${rounds} interleaved rounds (smallest–largest)`),
       '',
       `| workload | unit | ${OURS} | ${REFERENCE} | ratio |`,
       '|---|---|---|---|---|',
