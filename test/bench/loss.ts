@@ -78,11 +78,12 @@ function listOf(name: string, text: string, known: readonly string[] | null): st
   throw new Error(`--${name} takes ${known === null ? 'numbers' : known.join(', ')}, not '${unknown}'`);
 }
 
+/** An option of parseArgs. */
+function text(value: string): { readonly type: 'string'; readonly default: string } {
+  return { type: 'string', default: value };
+}
+
 function settingsOf(args: string[]): Settings {
-  const text = (value: string): { readonly type: 'string'; readonly default: string } => ({
-    type: 'string',
-    default: value,
-  });
   const { values } = parseArgs({
     args,
     options: {
