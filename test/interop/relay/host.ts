@@ -86,7 +86,7 @@ export class Host {
 /** Sends so many random bytes and reads until the end, both at once; done when both directions are. */
 export function exchange(socket: TcpSocket, seed: number, bytes: number): Promise<Tally> {
   const data = new Uint8Array(bytes);
-  rng(seed).fill(data, 0, bytes);
+  randomize(data, seed);
   const digest = createHash('sha256');
   const room = new Uint8Array(65_536);
   let written = 0;
@@ -125,6 +125,10 @@ export function exchange(socket: TcpSocket, seed: number, bytes: number): Promis
     };
     socket.onReady(monotonicClock(), 0);
   });
+}
+
+function randomize(bytes: Uint8Array, seed: number): void {
+  rng(seed).fill(bytes);
 }
 
 /** A host for `t`, with its device in `space`. */
