@@ -24,23 +24,19 @@ export interface TcpCounters {
     embryonicRsts: number;
     tw: number;
     twRecycled: number;
-    pawsActive: number;
     pawsEstab: number;
     delayedAcks: number;
     listenOverflows: number;
     listenDrops: number;
-    tcpHpHits: number;
     tcpPureAcks: number;
     tcpTimeouts: number;
     tcpDsackOldSent: number;
     tcpDsackOfoSent: number;
     tcpAbortOnData: number;
     tcpAbortOnClose: number;
-    tcpAbortOnMemory: number;
     tcpAbortOnTimeout: number;
     tcpAbortOnLinger: number;
     tcpTimeWaitOverflow: number;
-    tcpRcvCoalesce: number;
     tcpOfoQueue: number;
     tcpOfoDrop: number;
     tcpOfoMerge: number;
@@ -53,14 +49,10 @@ export interface TcpCounters {
     tcpKeepAlive: number;
     tcpToZeroWindowAdv: number;
     tcpFromZeroWindowAdv: number;
-    tcpWantZeroWindowAdv: number;
     tcpOrigDataSent: number;
-    tcpDelivered: number;
     tcpSynRetrans: number;
-    tcpBacklogDrop: number;
     tcpRcvQDrop: number;
     tcpNoSlot: number;
-    pfMemallocDrop: number;
   };
 }
 
@@ -86,23 +78,19 @@ export function tcpCounters(): TcpCounters {
       embryonicRsts: 0,
       tw: 0,
       twRecycled: 0,
-      pawsActive: 0,
       pawsEstab: 0,
       delayedAcks: 0,
       listenOverflows: 0,
       listenDrops: 0,
-      tcpHpHits: 0,
       tcpPureAcks: 0,
       tcpTimeouts: 0,
       tcpDsackOldSent: 0,
       tcpDsackOfoSent: 0,
       tcpAbortOnData: 0,
       tcpAbortOnClose: 0,
-      tcpAbortOnMemory: 0,
       tcpAbortOnTimeout: 0,
       tcpAbortOnLinger: 0,
       tcpTimeWaitOverflow: 0,
-      tcpRcvCoalesce: 0,
       tcpOfoQueue: 0,
       tcpOfoDrop: 0,
       tcpOfoMerge: 0,
@@ -115,14 +103,10 @@ export function tcpCounters(): TcpCounters {
       tcpKeepAlive: 0,
       tcpToZeroWindowAdv: 0,
       tcpFromZeroWindowAdv: 0,
-      tcpWantZeroWindowAdv: 0,
       tcpOrigDataSent: 0,
-      tcpDelivered: 0,
       tcpSynRetrans: 0,
-      tcpBacklogDrop: 0,
       tcpRcvQDrop: 0,
       tcpNoSlot: 0,
-      pfMemallocDrop: 0,
     },
   };
 }

@@ -24,9 +24,10 @@ t.test('a user is told once, until it takes the events', async (t) => {
   t.equal(connections.takeEvents(id), TcpEvent.Readable | TcpEvent.End);
 });
 
+const ready = (peer: RawPeer): number => peer.end.tcp.connections.readiness(peer.socket!.id);
+
 t.test('readiness as poll(2) has it', async (t) => {
   const { In, Out, ReadHup, Hup, Error } = TcpReady;
-  const ready = (peer: RawPeer): number => peer.end.tcp.connections.readiness(peer.socket!.id);
   t.equal(ready(inState('SYN-SENT')), 0);
   const peer = inState('ESTABLISHED');
   t.equal(ready(peer), Out);

@@ -161,7 +161,10 @@ function handleReset(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): 
   }
 }
 
-/** RFC 7323 §4.3, (2): of a segment that begins no later than what we acknowledged last. */
+/**
+ * RFC 7323 §4.3, (2): of a segment that begins no later than what we acknowledged last. Deviates: a segment without a
+ * timestamp is taken all the same (§3.2 would drop it), as Linux does, because boxes on the way strip options.
+ */
 function takeTimestamp(now: Instant, tcb: Tcb, segment: Segment): void {
   const { options } = segment;
   if (!options.hasTs || !tcb.has(TcbFlag.Timestamps)) return;

@@ -11,7 +11,6 @@ import { CHECKSUM_OFFSET, Flag, MIN_HEADER_BYTES } from '../../wire/tcp.ts';
 import {
   SACK_BLOCKS_MAX,
   SACK_HEAD_BYTES,
-  TIMESTAMPS_BYTES,
   writeSack,
   writeSyn,
   writeTimestamps,
@@ -194,9 +193,4 @@ function writeBlocks(tcp: TcpShared, tcb: Tcb, view: DataView, at: number, count
   }
   if (ranges !== null) filled = ranges.fill(sackBlocks, filled, count);
   return writeSack(view, at, sackBlocks, filled);
-}
-
-/** Bytes of options in every segment. */
-export function optionBytes(tcb: Tcb): number {
-  return tcb.has(TcbFlag.Timestamps) ? TIMESTAMPS_BYTES : 0;
 }
