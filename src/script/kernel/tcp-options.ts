@@ -15,6 +15,7 @@ const US_PER_MS = 1_000;
 const TTL_DEFAULT = 64;
 /** SO_SNDBUF and SO_RCVBUF count what surrounds the data as well: twice what was asked for. */
 const BUFFER_SHARE = 2;
+const LOW_WATER_MAX = 0x7fff_ffff;
 /** RFC 9293 §3.7.1: what TCP_MAXSEG says before there is a connection. */
 const MSS_DEFAULT = 536;
 
@@ -43,7 +44,6 @@ const TCP: Readonly<Record<number, Mapped>> = {
   [Linux.TCP_SYNCNT]: mapped('synRetries'),
   [Linux.TCP_USER_TIMEOUT]: mapped('userTimeoutMs'),
   [Linux.TCP_WINDOW_CLAMP]: mapped('windowClamp'),
-  [Linux.TCP_NOTSENT_LOWAT]: mapped('notSentLowWater'),
   [Linux.TCP_DELACK_MAX_US]: mapped('ackDelayMs', 1 / US_PER_MS),
 };
 
@@ -91,6 +91,10 @@ export function writeTcpOption(
   }
   if (level === Linux.SOL_SOCKET) return writeSocketOption(socket, option, value);
   if (level === Linux.SOL_TCP && option === Linux.TCP_MAXSEG) return socket.setOption('maxSegment', value);
+  if (level === Linux.SOL_TCP && option === Linux.TCP_NOTSENT_LOWAT) {
+    // An unsigned number, and more than any buffer holds is no limit.
+    return socket.setOption('notSentLowWater', Math.min(value >>> 0, LOW_WATER_MAX));
+  }
   if (level === Linux.SOL_IPV6 && option === Linux.IPV6_V6ONLY) {
     socket.ipv6Only = value !== 0;
     return null;
@@ -164,6 +168,10 @@ function readOwnOption(socket: TcpSocket, option: number): OptionValue | CallErr
       return socket.congestion;
     case Linux.TCP_MAXSEG:
       return socket.info()?.tcpi_snd_mss ?? (socket.option('maxSegment') || MSS_DEFAULT);
+    case Linux.TCP_NOTSENT_LOWAT: {
+      const bytes = socket.option('notSentLowWater');
+      return bytes === LOW_WATER_MAX ? -1 : bytes;
+    }
     case Linux.TCP_INFO:
       return infoOf(socket);
     default:

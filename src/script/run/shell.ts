@@ -202,11 +202,16 @@ function setMtu(host: ShellHost, words: readonly string[]): string {
 /** One queue is like another while nothing is lost in it, but that fq paces; those that delay or drop are not. */
 function runTc(host: ShellHost, args: readonly string[]): string {
   const kind = args.find((arg) => QUEUES.includes(arg));
-  if (kind === undefined && !args.includes('del')) return `the command tc ${args.join(' ')}`;
+  const limit = args.indexOf('limit');
+  // A queue that is too short for what a script sends loses some of it.
+  const isShort = limit >= 0 && Number.parseInt(args[limit + 1] ?? '', 10) < QUEUE_MIN;
+  if (isShort || (kind === undefined && !args.includes('del'))) return `the command tc ${args.join(' ')}`;
   host.setPacing(kind === 'fq');
   return '';
 }
 
+/** As much as a window of any script. */
+const QUEUE_MIN = 1_000;
 const QUEUES: readonly string[] = ['pfifo', 'bfifo', 'pfifo_fast', 'fq_codel', 'noqueue', 'fq'];
 
 const ACTIONS: Readonly<Record<string, RouteChange['action']>> = {
