@@ -35,8 +35,9 @@ function isMatch(text: string, of: SocketNames = ONE): boolean | string {
   return filter.expression === null || matches(filter.expression, of);
 }
 
+const states = (args: RawArgs): string[] => [...(requestOf(args).filter.states ?? [])];
+
 t.test('which states are shown without a filter, as ss has it', (t) => {
-  const states = (args: RawArgs): string[] => [...(requestOf(args).filter.states ?? [])];
   t.ok(states({}).includes('established') && states({}).includes('syn-sent'));
   t.notOk(states({}).some((state) => ['listening', 'closed', 'time-wait'].includes(state)));
   t.strictSame(states({ listening: true }), ['listening', 'closed']);
@@ -170,7 +171,8 @@ t.test('timers, memory and what TCP knows, in the words of ss', (t) => {
   t.equal(timer('on', 204.7), 'timer:(on,204ms,2)\n');
   t.equal(timer('on', 1_204), 'timer:(on,1.204ms,2)\n');
   t.equal(timer('timewait', 24_999), 'timer:(timewait,24sec,2)\n');
-  t.equal(timer('keepalive', 7_199_000), 'timer:(keepalive,119min59sec,2)\n');
+  t.equal(timer('keepalive', 7_199_000), 'timer:(keepalive,119min,2)\n');
+  t.equal(timer('keepalive', 113_000), 'timer:(keepalive,1min53sec,2)\n');
   t.equal(timer('keepalive', 120_000), 'timer:(keepalive,2min,2)\n');
   const memory = { receive: 1, receiveMax: 2, send: 3, sendMax: 4 };
   const info = {

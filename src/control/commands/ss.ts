@@ -159,13 +159,14 @@ function portText(port: number, isNumeric: boolean): string {
 const MS_PER_SEC = 1_000;
 const MS_PER_MIN = 60_000;
 
-/** As ss: `24sec`, `1min53sec`, `204ms`. */
+/** As ss: `24sec`, `1min53sec`, `119min`, `1.204ms`, `204ms`. */
 function timerText({ name, expiresMs, retransmits }: SocketTimerReport): string {
   const ms = Math.max(0, Math.floor(expiresMs));
   let time: string;
   if (ms >= MS_PER_MIN) {
     const seconds = Math.floor((ms % MS_PER_MIN) / MS_PER_SEC);
-    time = `${Math.floor(ms / MS_PER_MIN)}min${seconds === 0 ? '' : `${seconds}sec`}`;
+    const isRound = seconds === 0 || ms >= 10 * MS_PER_MIN;
+    time = `${Math.floor(ms / MS_PER_MIN)}min${isRound ? '' : `${seconds}sec`}`;
   } else if (ms >= 10 * MS_PER_SEC) {
     time = `${Math.floor(ms / MS_PER_SEC)}sec`;
   } else if (ms >= MS_PER_SEC) {

@@ -4,6 +4,7 @@
 import type { Ip } from '../../addr/ip.ts';
 import { ANY4, ANY6, formatIp, Ip as IpAddress } from '../../addr/ip.ts';
 import type { Instant } from '../../base/time.ts';
+import { NEVER } from '../../base/time.ts';
 import type { SocketRequest } from '../../control/host.ts';
 import { Refusal } from '../../control/host.ts';
 import type { SocketMemoryReport, SocketReport, SocketTimerReport, TcpReport } from '../../control/report.ts';
@@ -15,6 +16,7 @@ import { TcpSocket } from '../../socket/tcp-socket.ts';
 import { UdpSocket } from '../../socket/udp-socket.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { State } from '../../tcp/state.ts';
+import type { Tcb } from '../../tcp/tcb.ts';
 import { TcbFlag } from '../../tcp/tcb.ts';
 import { nameOf } from './refuse.ts';
 
@@ -188,7 +190,7 @@ class SocketList {
     const tcb = this.#stack.tcp.connections.tcb(id);
     const { retransmits, persistProbes, keepProbesSent } = tcb;
     const candidates: readonly SocketTimerReport[] = [
-      { name: 'on', expiresMs: this.#left(Math.min(tcb.rtoAt, tcb.recoveryAt)), retransmits },
+      { name: 'on', expiresMs: this.#left(retransmissionAt(tcb)), retransmits },
       { name: 'persist', expiresMs: this.#left(tcb.persistAt), retransmits: persistProbes },
       {
         name: tcb.has(TcbFlag.Orphan) && tcb.state === State.FinWait2 ? 'timewait' : 'keepalive',
@@ -202,6 +204,13 @@ class SocketList {
   #left(at: number): number {
     return (at - this.#now) / 1_000;
   }
+}
+
+/** While nothing is in flight `rtoAt` means something else. */
+function retransmissionAt(tcb: Tcb): number {
+  const isOpening = tcb.state === State.SynSent || tcb.state === State.SynReceived;
+  const rtoAt = tcb.has(TcbFlag.RtoRunning) || isOpening ? tcb.rtoAt : NEVER;
+  return Math.min(rtoAt, tcb.recoveryAt);
 }
 
 function deviceOf(stack: Stack, index: number): { readonly dev?: string } {
