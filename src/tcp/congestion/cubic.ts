@@ -11,10 +11,10 @@
  * reduction is smaller (RFC 8511).
  */
 import type { Instant } from '../../base/time.ts';
-import { burstBytes, windowRate } from '../recovery/pacing.ts';
 import type { AckSample, CongestionControl, LostRange, Metrics } from './control.ts';
 import { CWND_MAX, initialWindow, SSTHRESH_INFINITE } from './control.ts';
 import { Hystart } from './hystart.ts';
+import { burstBytes, windowRate } from './pacing.ts';
 import { afterIdle } from './validation.ts';
 
 // RFC 9438 §4.1, §4.6; RFC 8511 §3.1.

@@ -10,10 +10,10 @@
  * outlives an idle time (`validation.ts`).
  */
 import type { Instant } from '../../base/time.ts';
-import { burstBytes, windowRate } from '../recovery/pacing.ts';
 import type { AckSample, CongestionControl, LostRange, Metrics } from './control.ts';
 import { CWND_MAX, initialWindow, SSTHRESH_INFINITE } from './control.ts';
 import { Hystart } from './hystart.ts';
+import { burstBytes, windowRate } from './pacing.ts';
 import { afterIdle } from './validation.ts';
 
 const BETA = 0.5;

@@ -9,12 +9,12 @@
  */
 import type { Instant } from '../../base/time.ts';
 import type { CongestionControl, CongestionName } from '../congestion/control.ts';
+import { Pacer } from '../congestion/pacing.ts';
 import { RateState } from '../congestion/rate-sample.ts';
 import { startControl } from '../congestion/select.ts';
 import { WindowedMax } from '../congestion/windowed-max.ts';
 import { EcnSender } from './ecn.ts';
 import type { MtuProbe } from './mtu-probe.ts';
-import { Pacer } from './pacing.ts';
 import { Prr } from './prr.ts';
 import { Rack } from './rack.ts';
 import type { RecoveryShared } from './recovery-shared.ts';

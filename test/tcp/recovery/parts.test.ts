@@ -1,8 +1,8 @@
 import t from 'tap';
 import type { Instant } from '../../../src/base/time.ts';
+import { burstBytes, Pacer, windowRate } from '../../../src/tcp/congestion/pacing.ts';
 import { RateState } from '../../../src/tcp/congestion/rate-sample.ts';
 import { EcnSender } from '../../../src/tcp/recovery/ecn.ts';
-import { burstBytes, Pacer, windowRate } from '../../../src/tcp/recovery/pacing.ts';
 import { Prr } from '../../../src/tcp/recovery/prr.ts';
 import type { LossSink } from '../../../src/tcp/recovery/rack.ts';
 import { Rack } from '../../../src/tcp/recovery/rack.ts';

@@ -308,3 +308,59 @@ t.test(
     t.equal(recovery.cwnd, 10 * MSS);
   },
 );
+
+t.test(
+  'what a probe has repaired unnoticed shrinks the window when more is acknowledged (RFC 8985 §7.4.2)',
+  async (t) => {
+    const { flow, path } = alone({ rate: 100e6, isLost: (index) => index === 9 }, { bytes: 10 * MSS });
+    t.equal(flow.shared.counters.tcpLossProbeRecovery, 0, 'one of the two has arrived: which, nobody knows');
+    const before = flow.recovery.cwnd;
+    flow.tcb.sndEnd = (flow.tcb.sndEnd + 5 * MSS) | 0;
+    flow.begin(path.now);
+    path.run(1);
+    t.equal(flow.shared.counters.tcpLossProbeRecovery, 1);
+    t.ok(flow.recovery.ssthresh < before);
+  },
+);
+
+/** Ten segments are in flight; the acknowledgement brings these blocks, in segments. */
+function reported(...edges: number[]): BulkFlow {
+  const { flow, path } = alone({ rate: 100e6 }, { bytes: 10 * MSS }, 0.001);
+  const { tcb, recovery, segment } = flow;
+  segment.ack = tcb.sndUna;
+  segment.options.reset();
+  segment.options.sackCount = edges.length / 2;
+  segment.options.sack.set(edges.map((edge) => (tcb.sndUna + edge * MSS) | 0));
+  recovery.handleAck(path.now, tcb, segment, tcb.sndUna, false);
+  return flow;
+}
+
+t.test(
+  'several new blocks in one acknowledgement are no reordering (RFC 2018 §4, RFC 8985 §6.2 step 3)',
+  async (t) => {
+    const flow = reported(8, 9, 3, 4, 5, 6);
+    t.equal(flow.recovery.sackedBytes, 3 * MSS);
+    t.notOk(flow.recovery.state.rack.isReorderingSeen);
+  },
+);
+
+t.test('a block that ends behind what was sent counts for nothing (RFC 2018 §3)', async (t) => {
+  t.equal(reported(5, 11).recovery.sackedBytes, 0);
+  t.equal(reported(5, 10).recovery.sackedBytes, 5 * MSS);
+});
+
+t.test(
+  'without SACK: duplicates of what the last recovery covered begin none (RFC 6582 §3.2 step 2)',
+  async (t) => {
+    for (const isCovered of [true, false]) {
+      const { flow, path } = alone({ rate: 100e6 }, { sack: false, bytes: 10 * MSS }, 0.001);
+      const { tcb, recovery, segment } = flow;
+      if (isCovered) recovery.state.recover = tcb.sndUna;
+      segment.ack = tcb.sndUna;
+      segment.options.reset();
+      for (let i = 0; i < 3; i++) recovery.handleAck(path.now, tcb, segment, tcb.sndUna, false);
+      t.equal(recovery.state.phase, isCovered ? 'open' : 'recovery');
+      t.equal(recovery.sackedBytes, 3 * MSS, 'they say that three segments have arrived (RFC 3042)');
+    }
+  },
+);
