@@ -134,8 +134,7 @@ export class Ip4Output {
   }
 
   #segment(now: Instant, packet: Packet, iface: Interface, word: number, mtu: number): void {
-    const fits = pieceLength(packet) <= mtu;
-    if (!fits && ipv4.isDf(packet.view, packet.l3)) {
+    if (pieceLength(packet) > mtu && ipv4.isDf(packet.view, packet.l3)) {
       this.#shared.counters.fragFails++;
       this.#shared.drops.drop(packet, Drop.FragmentationNeeded);
       return;
@@ -143,7 +142,8 @@ export class Ip4Output {
     const segmenter = this.#segmenter;
     if (segmenter.start(packet) !== Drop.None) return;
     for (let piece = segmenter.next(); piece !== null; piece = segmenter.next()) {
-      if (fits) this.#finish(now, piece, iface, word);
+      // The last one may fit where the others do not.
+      if (piece.tail - piece.l3 <= mtu) this.#finish(now, piece, iface, word);
       else this.#fragment(now, piece, iface, word, mtu);
     }
   }

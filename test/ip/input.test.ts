@@ -302,6 +302,19 @@ t.test('a protocol that nobody speaks is unreachable (RFC 1122 §3.2.2.1)', (t) 
   t.end();
 });
 
+t.test('a raw socket speaks a protocol that nobody else does (RFC 1122 §3.2.2.1)', (t) => {
+  const net = listening();
+  const raw = net.b.stack.sockets.openRaw(99);
+  if (typeof raw === 'string') throw new Error(raw);
+  net.arrive({ src: PEER, protocol: 99, payload: bytes(20) });
+  t.equal(raw.queuedCount, 1);
+  t.equal(net.b.stack.ip.counters.inDelivers, 1);
+  t.strictSame(icmpFrom(net), []);
+  raw.close();
+  net.end(t);
+  t.end();
+});
+
 t.test('a port that nobody has is unreachable (RFC 1122 §4.1.3.1)', (t) => {
   const net = listening();
   net.arrive({ src: PEER, payload: udpBytes(PEER, OWN, 9, 4_444, bytes(4)) });

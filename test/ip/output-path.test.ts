@@ -1,5 +1,7 @@
 import t from 'tap';
 
+import type { Prefix } from '../../src/addr/prefix.ts';
+import { parsePrefix } from '../../src/addr/prefix.ts';
 import type { Instant } from '../../src/base/time.ts';
 import { after, ms, NEVER, sec } from '../../src/base/time.ts';
 import type { DeviceFeatures } from '../../src/device/net-device.ts';
@@ -80,6 +82,30 @@ t.test('every MTU from the smallest to the largest (RFC 791 §3.2)', (t) => {
     );
     net.end(t);
   }
+  t.end();
+});
+
+t.test('a super-datagram sent back on a narrower path: cut, then fragmented', (t) => {
+  const net = joined({ link: { features: FULL_OFFLOAD } });
+  const prefix = parsePrefix('10.1.0.2/32') as Prefix;
+  net.b.stack.ip.fib.add({ prefix, oif: net.b.iface().index, mtu: 1_000 });
+  const echo = net.b.udp(PORT);
+  const from = net.a.udp();
+  from.segmentBytes = 1_400;
+  send(t, from, bytes(5_000), PEER, PORT);
+  net.run();
+  const packet = echo.receivePacket();
+  if (packet === null) throw new Error('the super-datagram arrives');
+  t.equal(packet.gsoSize, 1_400);
+  t.equal(echo.reply(packet), null);
+  net.run();
+  t.strictSame(
+    receiveAll(from).map(({ data }) => data.length),
+    [1_400, 1_400, 1_400, 800],
+  );
+  const { fragOKs, fragCreates } = net.b.stack.ip.counters;
+  t.strictSame([fragOKs, fragCreates], [3, 6]);
+  net.end(t);
   t.end();
 });
 

@@ -6,6 +6,7 @@ import { sec } from '../../src/base/time.ts';
 import { ACCEPT, HookPoint, STOLEN } from '../../src/filter/hook.ts';
 import type { Packet } from '../../src/packet/packet.ts';
 import type { RouteType } from '../../src/route/nexthop.ts';
+import type { Link } from '../../src/sim/link.ts';
 import { PathMtu } from '../../src/socket/host.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import {
@@ -148,6 +149,37 @@ t.test('groups: TTL 1, the link address of the group, and a copy for members her
   net.run();
   t.equal(receiveAll(far).length, 1);
   t.equal(receiveAll(near).length, 0, 'IP_MULTICAST_LOOP off');
+  net.end(t);
+  t.end();
+});
+
+t.test('the limited broadcast address leaves by the first interface that is up and has an address', (t) => {
+  const net = new Net();
+  const a = net.world.host('a');
+  const b = net.world.host('b');
+  const [bare, down, good] = [0, 1, 2].map(() => net.world.link(a, b)) as [Link, Link, Link];
+  a.address('10.2.0.2/24', down).address('10.3.0.2/24', good);
+  b.address('10.3.0.3/24', good);
+  a.stack.setInterfaceUp(a.iface(down), false);
+  net.run(sec(5));
+  net.seen.clear();
+  const socket = a.udp();
+  socket.options.broadcast = true;
+  send(t, socket, bytes(1), '255.255.255.255', PORT);
+  net.run();
+  t.equal(net.seen.of(`a/${a.iface(good).name}`, 'out', isUdp).length, 1);
+  t.equal(net.seen.of(`a/${a.iface(bare).name}`, 'out').length, 0);
+  net.end(t);
+  t.end();
+});
+
+t.test('a group that nobody here has joined is not looped back (RFC 1112 §6.1)', (t) => {
+  const net = joined();
+  const socket = net.a.udp(PORT);
+  send(t, net.a.udp(), bytes(1), '239.1.2.3', PORT);
+  net.run();
+  t.equal(receiveAll(socket).length, 0);
+  t.equal(net.a.stack.ip.counters.inReceives, 0);
   net.end(t);
   t.end();
 });
@@ -424,17 +456,20 @@ t.test('a socket bound to an interface sends there only', (t) => {
 t.test('answers that find no way back are counted (RFC 4293, ipSystemStatsOutNoRoutes)', (t) => {
   const net = joined();
   net.b.route('203.0.113.0/24', { type: 'unreachable' });
+  net.b.route('198.51.100.0/24', { type: 'prohibit' });
+  net.b.route('100.64.0.0/10', { type: 'blackhole' });
   const echo = icmpBytes(8, 0, 1, bytes(8));
-  for (const src of ['192.0.2.1', '203.0.113.1']) {
+  for (const src of ['192.0.2.1', '203.0.113.1', '198.51.100.1', '100.64.0.1']) {
     net.link.inject(datagram({ to: net.b.iface().mac, src, dst: PEER, protocol: 1, payload: echo }));
   }
   net.run();
   const { counters } = net.b.stack.ip;
   t.equal(dropped(net.b, Drop.NoRoute), 1);
   t.equal(counters.outNoRoutes, 1);
-  t.equal(dropped(net.b, Drop.RouteUnreachable), 1);
-  t.equal(counters.outDiscards, 1);
-  t.equal(counters.outRequests, 1);
+  for (const reason of [Drop.RouteUnreachable, Drop.RouteProhibit, Drop.RouteBlackhole])
+    t.equal(dropped(net.b, reason), 1);
+  t.equal(counters.outDiscards, 3);
+  t.equal(counters.outRequests, 3);
   net.end(t);
   t.end();
 });
