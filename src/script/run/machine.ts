@@ -17,7 +17,8 @@ import type { PairEnd } from '../../device/pair.ts';
 import { pair } from '../../device/pair.ts';
 import type { Interface } from '../../ip/interface.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { Pool } from '../../packet/pool.ts';
+import type { Pool } from '../../packet/pool.ts';
+import { PoolSupply } from '../../sim/pool-supply.ts';
 import { Stack } from '../../stack/stack.ts';
 import { describe } from '../../wire/describe.ts';
 import { Kernel } from '../kernel/kernel.ts';
@@ -41,6 +42,9 @@ const BEGIN: Instant = after(START, sec(1_000));
 const ROUNDS_MAX = 10_000;
 const RECEIVE_MAX = 1_000;
 
+/** Scripts follow each other by the hundred, and most of what one costs is the memory of its packets. */
+const SUPPLY = new PoolSupply();
+
 export class Machine {
   now: Instant = BEGIN;
   readonly stack: Stack;
@@ -54,13 +58,13 @@ export class Machine {
   onPacket: ((text: string) => void) | null = null;
   readonly #wire: PairEnd;
   readonly #pool: Pool;
-  readonly #injectPool = new Pool(INJECT_SLOTS);
+  readonly #injectPool: Pool = SUPPLY.take(INJECT_SLOTS);
   #next: Instant = BEGIN;
   /** When the script's clock showed 0. */
   #zero: Instant = BEGIN;
 
   constructor(config: Config, seed: number) {
-    this.#pool = new Pool(POOL_SLOTS);
+    this.#pool = SUPPLY.take(POOL_SLOTS);
     this.stack = new Stack({ rng: rng(seed), now: this.now, pool: this.#pool });
     // As with Linux's usual queue: only `tc qdisc … fq`, or a controller that insists, paces; nor does it probe paths.
     this.stack.tcp.recovery.isPacing = false;
@@ -153,9 +157,10 @@ export class Machine {
     this.settle();
     this.stack.close(this.now);
     this.#wire.close();
-    return (
-      this.#pool.capacity - this.#pool.available + this.#injectPool.capacity - this.#injectPool.available
-    );
+    const lost = missing(this.#pool) + missing(this.#injectPool);
+    SUPPLY.giveBack(this.#pool);
+    SUPPLY.giveBack(this.#injectPool);
+    return lost;
   }
 
   #tell(direction: '<' | '>', { view, l3, tail }: Packet): void {
@@ -178,4 +183,8 @@ export class Machine {
     const noRoute = stack.ip.fib.add({ prefix: new Prefix(ANY4, 0), oif: iface.index });
     assert(noRoute === null, `there is a way out, but the table said ${noRoute}`);
   }
+}
+
+function missing(pool: Pool): number {
+  return pool.capacity - pool.available;
 }

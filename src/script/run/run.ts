@@ -43,6 +43,7 @@ export function runScript(text: string, options: RunOptions): ScriptResult {
     // The one place that faults of scripts come to.
     if (!(error instanceof Fault)) throw error;
     const outcome = error.kind === 'mismatch' ? 'fail' : 'unsupported';
+    run.end();
     return { file, outcome, line: error.line, message: error.message, ...run.figures };
   }
 }
@@ -51,6 +52,7 @@ class ScriptRun {
   readonly #options: RunOptions;
   #machine: Machine | null = null;
   #runner: Runner | null = null;
+  #isEnded = false;
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -70,6 +72,13 @@ class ScriptRun {
     if (!config.isDryRun) this.#run(script, config);
   }
 
+  /** Gives back what the host held, once. Answers how many packets were lost. */
+  end(): number {
+    if (this.#isEnded || this.#machine === null) return 0;
+    this.#isEnded = true;
+    return this.#machine.close();
+  }
+
   #run(script: Script, config: Config): void {
     const machine = new Machine(config, this.#options.seed ?? 1);
     this.#machine = machine;
@@ -79,7 +88,7 @@ class ScriptRun {
     this.#runner = runner;
     for (const path of config.initScripts) runShell(shell, path, 1);
     runner.run(script);
-    const lost = machine.close();
+    const lost = this.end();
     if (lost > 0) throw new Fault('mismatch', 0, `${lost} packets did not come back to their pool`);
   }
 
