@@ -9,7 +9,7 @@
 export const BATCH = 64;
 
 /** Words before the first record; the counters are added to and wrap. */
-export const HEADER_WORDS = 16;
+const HEADER_WORDS = 16;
 export const Count = { Reads: 0, Writes: 1, EmptyReads: 2, Truncated: 3 } as const;
 
 export const RECORD_WORDS = 16;

@@ -1,4 +1,4 @@
-/** A link that takes nothing for a while: frames wait in the queue of the interface, whose limit decides, not in the device. */
+/** A link that takes nothing for a while: frames wait in the queue of the interface, not in the device. */
 import t from 'tap';
 import { parseIp } from '../../src/addr/ip.ts';
 import { Mac } from '../../src/addr/mac.ts';
