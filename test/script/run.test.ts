@@ -193,6 +193,8 @@ t.test('commands set up the host', (t) => {
     'pass',
     'what a suite sets, though the file is not there',
   );
+  const short = 'tc qdisc replace dev tun0 root pfifo limit 0';
+  t.equal(outcome(`\`${short}\`\n0 usleep(1) = 0`), `unsupported 1: the command ${short}`);
   t.equal(outcome('`/tmp/sysctl_restore_5.sh; tc qdisc add dev tun0 root fq`\n0 usleep(1) = 0'), 'pass');
   t.end();
 });
@@ -231,6 +233,20 @@ t.test('segments in a row are one packet of the script, unless it is strict', (t
     outcome(`--strict_segments\n${SERVER}${tail}+0 > P. 1:2501(2500) ack 1`),
     /^fail 10: PSH is not set/,
   );
+  t.end();
+});
+
+t.test('packets of other connections are passed over', (t) => {
+  const second = `+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5
++0...0.1 connect(5, ..., ...) = 0
++0 > S 0:0(0) <...>
++.1 < S. 0:0(0) ack 1 win 20000 <mss 1000>
++0 > . 1:1(0) ack 1
++0 write(4, ..., 10) = 10
++0 write(5, ..., 20) = 20
+`;
+  t.equal(outcome(`${SERVER}${second}+0 > P. 1:21(20) ack 1`), 'pass');
+  t.match(outcome(`${SERVER}${second}+0 > P. 1:11(10) ack 1`), /^fail 15: length of the data is 20/);
   t.end();
 });
 
