@@ -66,7 +66,6 @@ export const Drop = {
   TtlExceeded: 64,
   FragmentationNeeded: 65,
   NoSourceAddress: 66,
-  ForwardBroadcast: 67,
   ForwardLinkLocal: 68,
   SourceNotOurs: 69,
 

@@ -108,6 +108,11 @@ export class SocketPort implements SocketHost {
     return hop === null ? ipv4.MIN_MTU : this.#pathMtu(hop, dst.d);
   }
 
+  /** Whether the path to an IPv4 address carries less than is believed of any path: then nothing goes with DF. */
+  isNarrow(dst: number): boolean {
+    return this.#paths.isNarrower4(dst);
+  }
+
   /** Both sizes of the path to the destination of `flow`, with the IP header; untouched without a route. */
   fillPath(flow: FlowKey, options: SendOptions, into: { mtu: number; deviceMtu: number }): void {
     this.#select(flow, options);

@@ -34,7 +34,10 @@ export class TcpPort implements TcpHost {
   }
 
   send(packet: Packet, flow: FlowKey, options: SegmentOptions): Errno | null {
-    return this.#sockets.send(packet, flow, this.#translate(options));
+    const send = this.#translate(options);
+    // RFC 1191 §3: a path below what we believe gets segments that its routers may fragment.
+    if (send.pathMtu === PathMtu.Do && this.#sockets.isNarrow(flow.dstD)) send.pathMtu = PathMtu.Dont;
+    return this.#sockets.send(packet, flow, send);
   }
 
   path(flow: FlowKey, options: SegmentOptions, into: PathInfo): void {
