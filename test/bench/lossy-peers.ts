@@ -16,6 +16,7 @@ const SERVER_ADDRESS = '10.79.0.2';
 const READY_TRIES = 100;
 /** A client that cannot even connect, at 3 % of loss, tries again in 1, 3 and 7 seconds. */
 const CLIENT_TIMEOUT_MS = 120_000;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const SIDES: readonly Side[] = ['ours', 'kernel'];
 
 const run = promisify(execFile);
@@ -45,8 +46,15 @@ export class LossyPeers {
   readonly #servers: readonly ChildProcess[];
   #relays: ChildProcess[] = [];
 
+  readonly #onInterrupt = (): void => {
+    for (const child of [...this.#relays, ...this.#servers]) child.kill('SIGTERM');
+    removeAll();
+    process.exit(1);
+  };
+
   private constructor(servers: readonly ChildProcess[]) {
     this.#servers = servers;
+    for (const signal of SIGNALS) process.on(signal, this.#onInterrupt);
   }
 
   /** Both with the same congestion control. */
@@ -93,7 +101,7 @@ export class LossyPeers {
       // The neighbour that the daemon has known all the time.
       ip('-n', space, 'link', 'set', 'left', 'address', '02:00:00:00:4f:01');
       ip('-n', space, 'addr', 'add', `${CLIENT_ADDRESS}/24`, 'dev', 'left');
-      // What was learnt of the path before is forgotten.
+      // What is learnt of this path is not for the next.
       ip('netns', 'exec', space, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1');
       await until(() => answers(space));
     }
@@ -109,16 +117,21 @@ export class LossyPeers {
   async stop(): Promise<void> {
     await this.#stopRelays();
     for (const server of this.#servers) await stopProcess(server);
-    for (const side of SIDES) {
-      ip('netns', 'del', clientOf(side));
-      ip('netns', 'del', serverOf(side));
-    }
+    for (const signal of SIGNALS) process.off(signal, this.#onInterrupt);
+    removeAll();
   }
 
   async #stopRelays(): Promise<void> {
     const relays = this.#relays;
     this.#relays = [];
     await Promise.all(relays.map(stopProcess));
+  }
+}
+
+function removeAll(): void {
+  for (const side of SIDES) {
+    ip('netns', 'del', clientOf(side));
+    ip('netns', 'del', serverOf(side));
   }
 }
 
