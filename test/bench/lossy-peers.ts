@@ -33,6 +33,8 @@ function freshNetns(name: string): void {
   ip('netns', 'add', name);
   ip('-n', name, 'link', 'set', 'lo', 'up');
   ip('netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
+  // What is learnt of one path is not for the next.
+  ip('netns', 'exec', name, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1');
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {
@@ -101,8 +103,6 @@ export class LossyPeers {
       // The neighbour that the daemon has known all the time.
       ip('-n', space, 'link', 'set', 'left', 'address', '02:00:00:00:4f:01');
       ip('-n', space, 'addr', 'add', `${CLIENT_ADDRESS}/24`, 'dev', 'left');
-      // What is learnt of this path is not for the next.
-      ip('netns', 'exec', space, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1');
       await until(() => answers(space));
     }
   }
