@@ -3,6 +3,7 @@
  */
 import type { Test } from 'tap';
 import { ANY4 } from '../../src/addr/ip.ts';
+import { equalBytes } from '../../src/base/bytes.ts';
 import { isErrno } from '../../src/base/errno.ts';
 import { sec } from '../../src/base/time.ts';
 import type { SimHost } from '../../src/sim/host.ts';
@@ -67,16 +68,25 @@ export function readyText(bits: number): string {
     .join(' ');
 }
 
-/** Everything that waits, or the errno if nothing does. */
+/** Everything that waits, or the errno, or the end, if nothing does. */
 export function readAll(socket: TcpSocket): Uint8Array | string {
-  const parts: Uint8Array[] = [];
+  let all = new Uint8Array(0);
   for (;;) {
     const count = socket.read(BUFFER);
-    if (isErrno(count))
-      return parts.length === 0 ? count : Uint8Array.from(parts.flatMap((part) => [...part]));
-    if (count === 0) return parts.length === 0 ? 'end' : Uint8Array.from(parts.flatMap((part) => [...part]));
-    parts.push(BUFFER.slice(0, count));
+    if (isErrno(count) || count === 0) {
+      if (all.length > 0) return all;
+      return count === 0 ? 'end' : (count as string);
+    }
+    const longer = new Uint8Array(all.length + count);
+    longer.set(all);
+    longer.set(BUFFER.subarray(0, count), all.length);
+    all = longer;
   }
+}
+
+/** `strictSame`, which would take seconds for so many bytes. */
+export function isSame(one: Uint8Array | string, other: Uint8Array): boolean {
+  return typeof one !== 'string' && one.length === other.length && equalBytes(one, 0, other, 0, one.length);
 }
 
 /** Nothing of any connection is left in either host, once TIME-WAIT is over. */
