@@ -301,6 +301,11 @@ t.test('datagrams that are wrong', { skip: reasonToSkip('ping') }, async (t) => 
     });
   });
 
+  t.test('the counters say the same as the status', async (t) => {
+    const { drops } = await host.json<{ drops: Record<string, number> }>('counters');
+    for (const [, reason] of BAD) t.ok((drops[reason] ?? 0) > 0, reason);
+  });
+
   t.test('and after all that it answers', async (t) => {
     t.ok(await answersPing(netns, STACK));
     const { pool } = await host.status();
