@@ -26,6 +26,12 @@ const SLOTS_SHARE = 2;
 /** Of the pool: applications that write do not take these from what arrives. */
 const RESERVE_SHARE = 8;
 
+/**
+ * A connection that is accepted when its first data are there already is to answer in the same turn: else an
+ * acknowledgement leaves by itself, ahead of the answer that would have carried it.
+ */
+const PASSES_MAX = 2;
+
 /** A socket, as far as this file knows one. */
 export interface Reporter {
   report(now: Instant): void;
@@ -100,7 +106,7 @@ export class SocketContext {
     this.host.wake();
   }
 
-  /** Once in every turn: tells those who wait, each once. What they cause meanwhile waits for the next turn. */
+  /** Once in every turn: tells those who wait. What they cause meanwhile is told too, but what that causes waits. */
   report(now: Instant): void {
     this.round++;
     if (this.#blocked.length > 0 && this.hasRoom) {
@@ -108,8 +114,11 @@ export class SocketContext {
       this.#blocked = [];
       for (const socket of blocked) socket.handleRoom();
     }
+    for (let pass = 0; pass < PASSES_MAX && this.#readyCount > 0; pass++) this.#reportReady(now);
+  }
+
+  #reportReady(now: Instant): void {
     const count = this.#readyCount;
-    if (count === 0) return;
     const ready = this.#ready;
     this.#ready = this.#reported;
     this.#readyCount = 0;

@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Peer {
   readonly name: string;
+  /** Of the client: `SOURCES` addresses from this one on, so that connections that are over do not use up its ports. */
+  readonly source: string;
   /** Where clients run. */
   readonly netns: string;
   readonly address: string;
@@ -23,6 +25,16 @@ export interface Peer {
 export interface Pinning {
   readonly client: string;
   readonly server: string;
+}
+
+export const SOURCES = 64;
+const SOURCE_FIRST = 100;
+
+function addSources(netns: string, network: string, device: string): string {
+  for (let host = SOURCE_FIRST; host < SOURCE_FIRST + SOURCES; host++) {
+    ip('-n', netns, 'addr', 'add', `${network}.${host}/24`, 'dev', device);
+  }
+  return `${network}.${SOURCE_FIRST}`;
 }
 
 const KERNEL_CLIENT = 'tsb-client';
@@ -83,6 +95,7 @@ export async function kernelPeer(program: string, pinning: Pinning, hasOffload =
   await sleep(300);
   return {
     name: 'kernel over veth',
+    source: addSources(KERNEL_CLIENT, '10.78.0', 'veth0'),
     netns: KERNEL_CLIENT,
     address: '10.78.0.2',
     // `ip netns exec` and `taskset` become the program.
@@ -122,6 +135,7 @@ export async function ourPeer(flags: readonly string[], pinning: Pinning): Promi
   await ready(child);
   return {
     name: 'tapstack',
+    source: addSources(OURS, '10.77.0', INSTANCE),
     netns: OURS,
     address: '10.77.0.2',
     pid: child.pid ?? 0,

@@ -6,7 +6,7 @@ import { buildPrograms, bulk, opens, program, turns, wrk } from './load.ts';
 import type { Options } from './options.ts';
 import { parseOptions } from './options.ts';
 import type { Peer, Pinning } from './peers.ts';
-import { CONGESTION, kernelPeer, ourPeer } from './peers.ts';
+import { CONGESTION, kernelPeer, ourPeer, SOURCES } from './peers.ts';
 import { Report } from './report.ts';
 
 const TWO_CORES: Pinning = { client: '0', server: '1' };
@@ -42,7 +42,8 @@ function measureTurns(peer: Peer, pinning: Pinning, options: Options, report: Re
 
 function measureOpens(peer: Peer, options: Options, report: Report): void {
   for (const count of [1, MANY]) {
-    const flags = ['-P', String(count), '-t', String(options.seconds)];
+    const from = ['-S', peer.source, '-N', String(SOURCES)];
+    const flags = ['-P', String(count), ...from, '-t', String(options.seconds)];
     const { cps, errors, connect_errors: refused, timeouts } = opens(peer, TWO_CORES, flags);
     const title = `connect, byte, close; ${count} at a time`;
     report.add(title, '/s', peer.name, cps);

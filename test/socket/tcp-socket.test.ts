@@ -434,19 +434,6 @@ t.test('to this host itself, over the loopback', (t) => {
   t.end();
 });
 
-t.test(
-  'port unreachable ends an open (RFC 1122 §4.2.3.9), from whoever can name its SYN (RFC 5927 §4.1)',
-  (t) => {
-    const net = joined();
-    const client = tcp(net.a);
-    client.connect(address('10.1.0.3'), 99);
-    net.run();
-    t.equal(client.takeError(), 'ECONNREFUSED');
-    net.end(t);
-    t.end();
-  },
-);
-
 t.test('a stack that closes resets its connections and gives everything back', (t) => {
   const net = connected();
   const { client, server } = net;
