@@ -36,7 +36,7 @@ function goodput(congestion: CongestionName, loss: number, rttMs: number): numbe
 const TABLE = `
 reno  0.0 %   19.3  19.1  17.5
 reno  0.1 %   19.3  17.6  12.8
-reno  1.0 %   19.3   8.6   3.9
+reno  1.0 %   19.2   7.4   4.2
 reno  3.0 %   17.8   3.8   0.8
 cubic 0.0 %   19.3  19.1  17.5
 cubic 0.1 %   19.3  19.1  17.5

@@ -62,9 +62,11 @@ export class Reno implements CongestionControl {
   }
 
   #avoid(delivered: number, mss: number): void {
+    // What is left of the window beyond whole segments is never in flight, so a round trip does not deliver it.
+    const full = this.cwnd - (this.cwnd % mss);
     this.#counted += delivered;
-    if (this.#counted < this.cwnd) return;
-    this.#counted -= this.cwnd;
+    if (this.#counted < full) return;
+    this.#counted -= full;
     this.cwnd = Math.min(this.cwnd + mss, CWND_MAX);
   }
 
