@@ -174,7 +174,7 @@ function tries({ name, addresses, netns, services }: UpConfig): string[] {
   const which = name === 'tapstack0' ? '' : ` --name ${name}`;
   return [
     `${there}ping ${address}`,
-    services ? `${there}nc -u ${address} 7` : `tapstack${which} capture`,
+    services ? `${there}curl http://${address}/` : `tapstack${which} capture`,
     `tapstack${which} status`,
   ];
 }

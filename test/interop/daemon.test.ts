@@ -93,7 +93,7 @@ t.test(
     const bench = new Bench(t);
     const daemon = await bench.up();
     t.match(daemon.stdout, `ip netns exec ${bench.netns.name} ping ${STACK}\n`);
-    t.match(daemon.stdout, `nc -u ${STACK} 7\n`);
+    t.match(daemon.stdout, `curl http://${STACK}/\n`);
     t.match(daemon.stdout, /tapstack --name dut0 status\n$/);
     const [link] = bench.netns.json('addr', 'show', 'dev', NAME);
     t.match(link, { mtu: 1_500, flags: ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'], txqlen: 1_000 });
