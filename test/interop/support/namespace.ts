@@ -43,6 +43,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const running = new Set<ChildProcess>();
+
 /** A program that goes on until it is stopped. */
 export class Started {
   readonly process: ChildProcess;
@@ -53,6 +55,8 @@ export class Started {
   constructor(name: string, process: ChildProcess) {
     this.#name = name;
     this.process = process;
+    running.add(process);
+    process.on('close', () => running.delete(process));
     process.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString('latin1')));
     process.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString('latin1')));
   }
@@ -189,13 +193,16 @@ function removeNamespace(name: string): void {
 
 let isSwept = false;
 
-/** Takes away what a run left that was killed: its pid is in the names. */
+/** Has everything go with this process, and takes away what a run left that was killed: its pid is in the names. */
 function sweep(): void {
   if (isSwept) return;
   isSwept = true;
   process.on('exit', () => {
+    // A daemon stands outside of the namespace that its device is in.
+    for (const child of running) child.kill('SIGKILL');
     for (const space of live) space.remove();
   });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
   const list = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
   for (const [name, pid] of list.matchAll(new RegExp(`^${PREFIX}-(\\d+)-\\w+`, 'gm')))
     if (spawnSync('kill', ['-0', pid as string]).status !== 0) removeNamespace(name);
