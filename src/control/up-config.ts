@@ -32,6 +32,8 @@ export interface UpConfig {
   readonly offload: boolean;
   /** Ask the link before using an address (RFC 5227). */
   readonly probe: boolean;
+  /** Forward packets for others. */
+  readonly ipForward: boolean;
   readonly services: boolean;
   /** Of TCP connections that do not choose one themselves; null: the stack's own choice. */
   readonly congestion: CongestionName | null;

@@ -66,9 +66,10 @@ export class Instance {
   /** Opens the device and configures both sides; the first turn is taken by `start`. */
   static open(config: UpConfig, version = ''): Instance | LinkFailure {
     const clock = monotonicClock;
-    const { congestion } = config;
+    const { congestion, ipForward } = config;
     const tcp = congestion === null ? {} : { congestionControl: congestion };
-    const stack = new Stack({ rng: systemRng(), now: clock(), wallClock: wallClockMs, tcp });
+    const ip = { ipForward };
+    const stack = new Stack({ rng: systemRng(), now: clock(), wallClock: wallClockMs, ip, tcp });
     const link = openLink(config, stack.drops);
     if (link instanceof LinkFailure) return link;
     const instance = new Instance(config, clock, stack, link, version);

@@ -263,6 +263,7 @@ t.test(
       queueLength: 1_000,
       offload: true,
       probe: false,
+      ipForward: false,
       services: true,
       capture: null,
       detach: false,

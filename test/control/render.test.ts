@@ -198,12 +198,17 @@ blackhole 10.9.0.0/16
   );
   const local = { type: 'local', dst: '10.1.0.1', dev: 'lo', table: 'local', prefsrc: '10.1.0.1', flags: [] };
   t.equal(
-    render('route get', [{ ...local, cache: ['<local>'] }]),
+    render('route get', [{ ...local, cache: ['local'] }]),
     'local 10.1.0.1 dev lo table local src 10.1.0.1\n    cache <local>\n',
   );
   t.equal(
     render('route get', [{ dst: '10.1.0.7', dev: 'v0', flags: [], cache: [] }]),
     '10.1.0.7 dev v0\n    cache\n',
+  );
+  t.equal(
+    render('route get', [{ dst: '10.1.0.7', dev: 'v0', flags: [], metrics: [{ mtu: 600 }], cache: [] }]),
+    '10.1.0.7 dev v0\n    cache mtu 600\n',
+    'a learned MTU is in the cache',
   );
   t.equal(render('route flush', { flushed: 1 }), '1 route deleted\n');
   t.equal(render('route add', {}), '', 'what was done says nothing');

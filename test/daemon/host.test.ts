@@ -218,7 +218,7 @@ t.test('route get answers as the data path would', (t) => {
     table: 'local',
     prefsrc: '10.1.0.2',
     flags: [],
-    cache: ['<local>'],
+    cache: ['local'],
   });
   t.match(text(get('192.0.2.1')), /^ENETUNREACH 192\.0\.2\.1: no route leads there/);
   for (const [type, want] of [

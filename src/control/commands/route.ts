@@ -139,11 +139,14 @@ const get: QueryCommand = query({
     const route = host.routeTo({ ...args, mark: args.mark?.mark });
     return 'text' in route ? route : [route];
   },
-  render: (routes: readonly RouteReport[]) =>
-    routes
-      .map((route) => `${formatRoute(route)}    cache ${(route.cache ?? []).join(' ')}`.trimEnd())
-      .join('\n') + '\n',
+  render: (routes: readonly RouteReport[]) => routes.map((route) => formatFound(route)).join('\n') + '\n',
 });
+
+/** The route, and below it what was learned about the path. */
+function formatFound({ metrics = [], cache = [], ...route }: RouteReport): string {
+  const learned = [...cache.map((flag) => `<${flag}>`), ...metrics.map(({ mtu }) => `mtu ${mtu}`)];
+  return `${formatRoute(route)}    cache ${learned.join(' ')}`.trimEnd();
+}
 
 const flush: QueryCommand = query({
   name: 'route flush',

@@ -270,7 +270,8 @@ function answerOf(stack: Stack, hop: NextHop, to: Ip, from: Ip | undefined): Rou
     ...(table === MAIN_TABLE ? {} : { table: tableName(table) }),
     ...(from !== undefined || chosen === null ? {} : { prefsrc: formatIp(chosen) }),
     flags: [],
-    cache: [...(isLocal ? ['<local>'] : []), ...(mtu > 0 ? ['mtu', String(mtu)] : [])],
+    ...(mtu > 0 ? { metrics: [{ mtu }] } : {}),
+    cache: isLocal ? ['local'] : [],
   };
 }
 
