@@ -45,6 +45,16 @@ t.test('keepalive tolerates loss, and an answer begins the idle time again', asy
   t.equal(peer.state, 'ESTABLISHED');
 });
 
+t.test('keepalive goes on in FIN-WAIT-2, where only the peer has something to say', async (t) => {
+  const peer = keepAlive();
+  peer.socket!.shutdown();
+  t.same(brief(peer.wait(ms(100))), ['FA 1 1 0']);
+  peer.say({ flags: 'A', seq: 1, ack: 2 });
+  t.equal(peer.state, 'FIN-WAIT-2');
+  t.same(brief(peer.wait(sec(60))), ['A 1 1 0', 'A 1 1 0', 'A 1 1 0', 'RA 2 1 0']);
+  t.equal(peer.state, 'CLOSED');
+});
+
 t.test('keepalive is off unless asked for (RFC 9293 §3.8.4, MUST-25)', async (t) => {
   const peer = new RawPeer().establish();
   t.same(peer.wait(sec(100_000)), []);

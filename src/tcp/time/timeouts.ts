@@ -3,6 +3,7 @@
  * §3.8.3, the user timeout of RFC 5482), window probes (§3.8.6.1), delayed acknowledgements, keepalive
  * (§3.8.4), the loss recovery's own, and the end of FIN-WAIT-2.
  */
+import { gt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import { abort } from '../close/close.ts';
@@ -73,9 +74,14 @@ function handleRto(now: Instant, tcp: TcpShared, tcb: Tcb): void {
 /** Idle for long: what only a busy connection needs is given up. */
 function trim(tcp: TcpShared, tcb: Tcb): void {
   tcb.rtoAt = NEVER;
-  if (tcb.sndUna !== tcb.sndNxt || tcb.sndEnd !== tcb.sndNxt) return;
+  if (hasMore(tcb)) return;
   tcp.dropRecovery(tcb.id);
   tcb.recoveryAt = NEVER;
+}
+
+/** Something is in flight or will be. FIN, once it is acknowledged, leaves `sndNxt` one beyond `sndEnd`. */
+function hasMore(tcb: Tcb): boolean {
+  return tcb.sndUna !== tcb.sndNxt || gt(tcb.sndEnd, tcb.sndNxt);
 }
 
 function handleSynTimeout(now: Instant, tcp: TcpShared, tcb: Tcb): void {
@@ -141,7 +147,7 @@ function handleKeep(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   const idleUs = tcb.keepIdleMs * US_PER_MS;
   const elapsed = now - tcb.lastReceivedAt;
   // What is in flight is probe enough.
-  if (tcb.sndUna !== tcb.sndNxt || tcb.sndEnd !== tcb.sndNxt || elapsed < idleUs) {
+  if (hasMore(tcb) || elapsed < idleUs) {
     tcb.keepAt = elapsed < idleUs ? tcb.lastReceivedAt + idleUs : now + idleUs;
     return;
   }
