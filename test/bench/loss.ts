@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import type { Side } from './lossy-peers.ts';
 import { LossyPeers } from './lossy-peers.ts';
 import { heading, publish } from './page.ts';
-import { spread, three } from './stats.ts';
+import { three } from './stats.ts';
 
 const CONTROLS = ['reno', 'cubic', 'bbr'];
 const LOSSES = ['0', '0.1', '1', '3'];
@@ -51,16 +51,17 @@ class Grid {
     else values.push(value);
   }
 
-  /** `ours / kernel's (ratio)`, of medians. */
+  /** `ours / kernel's (ratio)`, of means: what chance has lost in one round counts as much as what it spared. */
   text(cell: Cell): string {
-    const [ours, kernel] = [this.#median(cell, 'ours'), this.#median(cell, 'kernel')];
+    const [ours, kernel] = [this.#mean(cell, 'ours'), this.#mean(cell, 'kernel')];
     const ratio = ours / kernel;
     const text = `${three(ours)} / ${three(kernel)} (${ratio.toFixed(2)})`;
     return ratio < RATIO_MIN ? `**${text}**` : text;
   }
 
-  #median(cell: Cell, side: Side): number {
-    return spread(this.#values.get(`${keyOf(cell)} ${side}`) ?? []).median;
+  #mean(cell: Cell, side: Side): number {
+    const values = this.#values.get(`${keyOf(cell)} ${side}`) ?? [];
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
   }
 }
 
@@ -88,7 +89,7 @@ function settingsOf(args: string[]): Settings {
     args,
     options: {
       rounds: text('3'),
-      seconds: text('4'),
+      seconds: text('5'),
       warm: text('1'),
       rate: text('20mbit'),
       write: { type: 'boolean', default: false },
@@ -171,7 +172,7 @@ async function main(): Promise<void> {
     }
   }
   const command = `scripts/bench loss --rounds ${rounds} --seconds ${seconds} --rate ${rate}`;
-  const how = `medians of ${rounds} rounds, both at the same time`;
+  const how = `means of ${rounds} rounds, both at the same time`;
   publish('loss', `${heading(command, how)}\n\n${tableOf(settings, grid)}`, isWritten);
 }
 

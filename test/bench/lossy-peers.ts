@@ -82,8 +82,14 @@ export class LossyPeers {
       'warn',
     ];
     const daemon = spawn(process.execPath, up, { stdio: ['ignore', 'ignore', 'inherit'] });
-    await until(() => ip('-n', serverOf('ours'), 'link').includes('tap0'));
-    return new LossyPeers([server, daemon]);
+    const peers = new LossyPeers([server, daemon]);
+    try {
+      await until(() => ip('-n', serverOf('ours'), 'link').includes('tap0'));
+      return peers;
+    } catch (error) {
+      await peers.stop();
+      throw error;
+    }
   }
 
   /** From now on through relays with these flags. */
