@@ -100,6 +100,16 @@ t.test(
   },
 );
 
+t.test('data that overtook the first segment do not cost a connection its cookie', async (t) => {
+  const peer = new RawPeer({ config: { syncookies: 2 } });
+  const ack = peer.say({ flags: 'S', seq: 0, mss: 1000 })[0]!.seq + 1;
+  t.same(peer.say({ flags: 'A', seq: 1001, ack, data: 1000 }), []);
+  t.equal(peer.end.tcp.counters.tcpExt.syncookiesFailed, 1);
+  peer.say({ flags: 'A', seq: 1, ack, data: 1000 });
+  const id = peer.end.accept(peer.end.listener!)!.id;
+  t.equal(peer.end.tcp.connections.readable(id), 1000);
+});
+
 t.test('a cookie is good for two minutes, and only while they are in use', async (t) => {
   for (const [wait, config, isGood] of [
     [60, { syncookies: 2 }, true],

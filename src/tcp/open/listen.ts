@@ -144,7 +144,9 @@ function checkCookie(now: Instant, tcp: TcpShared, listener: Listener, segment: 
   const mss = tcp.cookies.check(now, tcp.words, irs, iss);
   if (mss === 0) {
     tcp.counters.tcpExt.syncookiesFailed++;
-    return refuseAck(tcp, segment);
+    // Deviates from Linux: data that overtook the first segment cannot be told from a stranger's, since the cookie
+    // holds for the first sequence number only; a reset would end a good connection, and who is refused comes again.
+    return segment.length > 0 ? Drop.TcpRefused : refuseAck(tcp, segment);
   }
   if (listener.isFull) {
     tcp.counters.tcpExt.listenOverflows++;
