@@ -8,12 +8,13 @@ import type { Duration } from '../base/time.ts';
 import { ms, us } from '../base/time.ts';
 import type { NetemProfile } from '../device/netem/profile.ts';
 import type { DefensePolicy } from '../neighbor/conflict.ts';
+import { chance, oneOf } from './chance.ts';
 import { Garbage } from './garbage.ts';
 import type { SimHost } from './host.ts';
 import type { Link } from './link.ts';
 import { GROUPS, PORTS } from './load.ts';
+import { STREAM_PORTS } from './stream-options.ts';
 import type { Subnet, Topology } from './topology.ts';
-import { chance, oneOf } from './topology.ts';
 import type { World } from './world.ts';
 
 export const FAULTS = [
@@ -46,7 +47,11 @@ export class Faults {
   /** Two flipped bits can cancel each other in a 16-bit sum, so only one link ever flips any. */
   #corrupted: Link | null = null;
   readonly #cuts: [SimHost, SimHost][] = [];
-  readonly #intruders: { readonly host: SimHost; readonly subnet: Subnet; readonly address: string }[] = [];
+  readonly #intruders: {
+    readonly host: SimHost;
+    readonly subnet: Subnet;
+    readonly address: string;
+  }[] = [];
   garbageFrames = 0;
 
   constructor(world: World, rng: Rng) {
@@ -63,12 +68,23 @@ export class Faults {
       ...(has('jitter') ? { jitter: us(rng.below(20_000)) } : {}),
       ...(has('loss') ? { loss: rng.unit() * 0.2 } : {}),
       ...(has('bursts')
-        ? { loss: { model: 'gilbert-elliott', p: 0.02 + rng.unit() * 0.1, r: 0.3 } as const }
+        ? {
+            loss: {
+              model: 'gilbert-elliott',
+              p: 0.02 + rng.unit() * 0.1,
+              r: 0.3,
+            } as const,
+          }
         : {}),
       ...(has('duplicate') ? { duplicate: rng.unit() * 0.1 } : {}),
       ...(has('reorder') ? { reorder: rng.unit() * 0.2 } : {}),
       ...(has('rate')
-        ? { rate: { bitsPerSecond: 200_000 + rng.below(50_000_000), queueMaxPackets: 100 } }
+        ? {
+            rate: {
+              bitsPerSecond: 200_000 + rng.below(50_000_000),
+              queueMaxPackets: 100,
+            },
+          }
         : {}),
     };
   }
@@ -154,10 +170,15 @@ export class Faults {
     const subnet = oneOf(rng, subnets);
     if (subnet.members.length === 0 || this.#intruders.length > 2) return;
     const { address } = oneOf(rng, subnet.members);
-    const host = this.#world.host(`x${this.#world.hosts.length}`, { poolSlots: 64 });
+    const host = this.#world.host(`x${this.#world.hosts.length}`, {
+      poolSlots: 64,
+    });
     subnet.link.attach(host);
     const text = `${address}/${subnet.prefix.length}`;
-    host.address(text, subnet.link, { probe: chance(rng, 0.5), policy: oneOf(rng, POLICIES) });
+    host.address(text, subnet.link, {
+      probe: chance(rng, 0.5),
+      policy: oneOf(rng, POLICIES),
+    });
     this.#intruders.push({ host, subnet, address: text });
   }
 
@@ -171,6 +192,7 @@ export class Faults {
         macs,
         groups: GROUPS.map(({ d }) => d).concat([0xe0000001 | 0, 0xe0000016 | 0]),
         ports: PORTS,
+        tcpPorts: STREAM_PORTS,
         spared: PORTS,
         medium: link.segment.options.medium ?? 'ethernet',
       });

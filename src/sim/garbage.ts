@@ -15,6 +15,7 @@ import * as ethernet from '../wire/ethernet.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as igmp from '../wire/igmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 
 /** Who and what garbage is about. */
@@ -25,6 +26,8 @@ export interface Targets {
   readonly groups: readonly number[];
   /** UDP ports that have sockets: errors quote them. */
   readonly ports: readonly number[];
+  /** TCP ports with listeners or connections; those of UDP when not given. */
+  readonly tcpPorts?: readonly number[];
   /** Those that must not get anything that looks right. */
   readonly spared: readonly number[];
   readonly medium: 'ethernet' | 'ip';
@@ -150,6 +153,9 @@ export class Garbage {
       case 'icmp error':
         this.#writeError(packet, dst);
         return;
+      case 'tcp':
+        this.#writeSegment(packet, length, src, dst);
+        return;
       case 'igmp':
         packet.tail = l4 + this.#pick([8, 12, 16, 8 + rng.below(32)]);
         igmp.write(
@@ -164,6 +170,43 @@ export class Garbage {
       default:
         packet.tail = l4 + (kind === 'fragment' && rng.below(2) === 0 ? length & ~7 : length);
     }
+  }
+
+  /** A segment that is right in itself, from anywhere in sequence space; three of four have a right checksum. */
+  #writeSegment(packet: Packet, length: number, src: number, dst: number): void {
+    const rng = this.#rng;
+    const { view, bytes, l4 } = packet;
+    const { Fin, Syn, Rst, Psh, Ack, Urg, Ece, Cwr } = tcp.Flag;
+    const flags = this.#pick([Syn, Syn, Syn | Ack, Ack, Ack | Psh, Fin | Ack, Rst, Rst | Ack, Ack | Urg]);
+    const options = 4 * this.#pick([0, 0, 1, 3, 5, rng.below(11)]);
+    const header = tcp.MIN_HEADER_BYTES + options;
+    const ports = this.#targets.tcpPorts ?? this.#targets.ports;
+    const port = (): number =>
+      ports.length === 0 || rng.below(3) === 0 ? rng.below(0x1_0000) : this.#pick(ports);
+    tcp.write(
+      view,
+      l4,
+      port(),
+      port(),
+      rng.u32(),
+      rng.u32(),
+      header,
+      rng.below(8) === 0 ? rng.below(256) : flags | (rng.below(8) === 0 ? Ece | Cwr : 0),
+      rng.below(0x1_0000),
+      rng.below(64),
+    );
+    for (let at = l4 + tcp.MIN_HEADER_BYTES; at < l4 + header; at += 4) this.#writeOption(view, at);
+    packet.tail = l4 + header + ((flags & Syn) !== 0 && rng.below(4) !== 0 ? 0 : length);
+    rng.fill(bytes, l4 + header, packet.tail);
+    const size = packet.tail - l4;
+    if (rng.below(4) !== 0) tcp.fillChecksum(view, l4, size, pseudo4(src, dst, Tcp, size));
+  }
+
+  /** The first half of an option, with a length that fits or does not; behind it is what was there. */
+  #writeOption(view: DataView, at: number): void {
+    const kind = this.#pick([0, 1, 2, 3, 4, 5, 8, 34, this.#rng.below(256)]);
+    view.setUint8(at, kind);
+    view.setUint8(at + 1, this.#pick([2, 3, 4, 10, 18, this.#rng.below(64)]));
   }
 
   /** An error about something that the destination might have sent: MTUs, redirects, ports that are open. */

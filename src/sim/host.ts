@@ -128,6 +128,7 @@ export class SimHost {
     this.isUp = false;
     this.world.noteStopping(this.name, this.stack);
     this.stack.close(this.world.now);
+    this.world.noteStopped(this.name, this.stack);
     this.wakeAt = NEVER;
   }
 

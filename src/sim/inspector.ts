@@ -17,12 +17,13 @@ import { describe } from '../wire/describe.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp4 from '../wire/icmp4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import type { PortInfo, WorldSink } from './world-port.ts';
 
 /** More of them say nothing that the first ones do not. */
 const VIOLATIONS_MAX = 20;
-const { Icmp, Udp, Igmp } = ipv4.Protocol;
+const { Icmp, Udp, Igmp, Tcp } = ipv4.Protocol;
 
 export class Inspector implements WorldSink {
   readonly violations: string[] = [];
@@ -147,6 +148,7 @@ function judgeOwn({ stack }: PortInfo, packet: Packet, l3: number): string {
   if (ipv4.isFragment(view, l3)) return '';
   const l4 = l3 + ipv4.headerLength(view, l3);
   if (protocol === Udp) return judgeUdp(packet, l3, l4);
+  if (protocol === Tcp) return judgeTcp(packet, l3, l4);
   if (protocol !== Icmp && protocol !== Igmp) return '';
   if (fold(sum(view, l4, tail - l4)) !== 0xffff) return 'a wrong checksum';
   if (protocol === Icmp && icmp4.isError(view, l4)) return judgeError(packet, l3, l4);
@@ -158,11 +160,32 @@ function judgeUdp(packet: Packet, l3: number, l4: number): string {
   const length = tail - l4;
   if (udp.check(view, l4, tail) !== Drop.None || udp.length(view, l4) !== length)
     return 'a broken UDP header';
-  const pseudo = pseudo4(ipv4.src(view, l3), ipv4.dst(view, l3), Udp, length);
+  return judgeSum(packet, l3, l4, Udp, udp.CHECKSUM_OFFSET) ? '' : 'a wrong UDP checksum';
+}
+
+/** RFC 9293 §3.1 and §3.5: flags that exclude each other, and acknowledgement in all but SYN and RST. */
+function judgeTcp(packet: Packet, l3: number, l4: number): string {
+  const { view, tail } = packet;
+  const { Syn, Fin, Rst, Ack } = tcp.Flag;
+  if (tcp.check(view, l4, tail) !== Drop.None) return 'a broken TCP header';
+  if (!judgeSum(packet, l3, l4, Tcp, tcp.CHECKSUM_OFFSET)) return 'a wrong TCP checksum';
+  const bits = tcp.flags(view, l4);
+  const isSyn = (bits & Syn) !== 0;
+  if (isSyn && (bits & (Fin | Rst)) !== 0) return 'SYN with an end';
+  if ((bits & (Syn | Rst | Ack)) === 0) return 'a segment that acknowledges nothing';
+  if ((bits & Fin) !== 0 && (bits & Rst) !== 0) return 'FIN with RST';
+  const data = tail - l4 - tcp.dataOffset(view, l4);
+  return isSyn && data > 0 ? 'SYN with data' : '';
+}
+
+function judgeSum(packet: Packet, l3: number, l4: number, protocol: number, offset: number): boolean {
+  const { view, tail } = packet;
+  const length = tail - l4;
+  const pseudo = pseudo4(ipv4.src(view, l3), ipv4.dst(view, l3), protocol, length);
   if ((packet.flags & PacketFlag.ChecksumPartial) === 0)
-    return fold(sum(view, l4, length, pseudo)) === 0xffff ? '' : 'a wrong UDP checksum';
-  const isPlaced = packet.csumStart === l4 && packet.csumOffset === udp.CHECKSUM_OFFSET;
-  return isPlaced && udp.checksum(view, l4) === fold(pseudo) ? '' : 'a partial checksum that is none';
+    return fold(sum(view, l4, length, pseudo)) === 0xffff;
+  const isPlaced = packet.csumStart === l4 && packet.csumOffset === offset;
+  return isPlaced && view.getUint16(l4 + offset) === fold(pseudo);
 }
 
 /** RFC 1122 §3.2.2: what an error is never about, and never sent to. */

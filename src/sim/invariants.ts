@@ -6,6 +6,10 @@ import { PMTU_MAX } from '../ip/pmtu.ts';
 import { REDIRECTS_MAX } from '../ip/redirects.ts';
 import { GC_THRESH3, PENDING_MAX, PERMANENT_MAX } from '../neighbor/table.ts';
 import type { Stack } from '../stack/stack.ts';
+import type { Tcp } from '../tcp/tcp.ts';
+
+/** More than a run opens, with all that garbage opens by half. */
+const CONNECTIONS_MAX = 2_000;
 
 /** Limits that hold whatever arrives; a line for each that does not. */
 export function boundViolations(name: string, stack: Stack): string[] {
@@ -22,8 +26,29 @@ export function boundViolations(name: string, stack: Stack): string[] {
   limit('path MTUs', stack.paths.size, PMTU_MAX);
   const redirects = stack.ip.fib.list().filter(({ protocol }) => protocol === 'redirect').length;
   limit('redirects', redirects, REDIRECTS_MAX);
+  const { rings, timeWait } = stack.tcp.shared;
+  limit('bytes in rings', rings.used, rings.limit);
+  limit('connections in TIME-WAIT', timeWait.count, stack.tcp.config.maxTwBuckets);
+  limit('connections', stack.tcp.shared.table.count, CONNECTIONS_MAX);
   const { slots } = stack.sockets.status();
   limit('slots in sockets', slots, stack.pool.capacity / 2);
+  return found;
+}
+
+/** What TCP has when all of its connections are over, and their time of waiting too: nothing. */
+export function tcpLeftovers(name: string, tcp: Tcp): string[] {
+  const found: string[] = [];
+  const { shared } = tcp;
+  const none = (what: string, is: number): void => {
+    if (is !== 0) found.push(`${name} has ${is} ${what} left`);
+  };
+  none('connections', shared.table.count);
+  none('rows in TIME-WAIT', shared.timeWait.count);
+  none('flows', shared.flows.count);
+  none('bytes in rings', shared.rings.used);
+  none('rows of scoreboards', tcp.recovery.rows.used);
+  none('timers of TCP', shared.wheel.count);
+  none('connections that count as established', shared.counters.tcp.currEstab);
   return found;
 }
 

@@ -11,16 +11,21 @@ import { PathMtu } from '../socket/host.ts';
 import type { PingSocket } from '../socket/ping-socket.ts';
 import type { UdpSocket } from '../socket/udp-socket.ts';
 import { payloadAt } from '../socket/udp-socket.ts';
+import { chance, oneOf } from './chance.ts';
 import type { SimHost } from './host.ts';
 import type { Inspector } from './inspector.ts';
 import type { Entry, Ledger } from './ledger.ts';
 import { TAG_BYTES } from './ledger.ts';
 import type { Topology } from './topology.ts';
-import { chance, oneOf } from './topology.ts';
 import type { World } from './world.ts';
 
 /** Sends back what it gets; takes it; takes what is sent to groups and broadcast; sends, and gets echoes. */
-export const Port = { Echo: 4_000, Sink: 4_001, Group: 4_002, Client: 4_003 } as const;
+export const Port = {
+  Echo: 4_000,
+  Sink: 4_001,
+  Group: 4_002,
+  Client: 4_003,
+} as const;
 export const PORTS: readonly number[] = Object.values(Port);
 /** 239.77.0.1 and so on. */
 export const GROUPS: readonly Ip[] = [1, 2, 3].map((n) => IpValue.v4(0xef4d0000 + n));

@@ -7,13 +7,15 @@
 import type { Ip } from '../addr/ip.ts';
 import type { Duration } from '../base/time.ts';
 import { after, sec } from '../base/time.ts';
+import { oneOf } from './chance.ts';
 import { Faults } from './faults.ts';
 import type { SimHost } from './host.ts';
 import { Inspector } from './inspector.ts';
-import { boundViolations, counterViolations } from './invariants.ts';
+import { boundViolations, counterViolations, tcpLeftovers } from './invariants.ts';
 import type { Entry } from './ledger.ts';
 import { Ledger } from './ledger.ts';
 import { Load } from './load.ts';
+import { Streams } from './streams.ts';
 import type { Topology } from './topology.ts';
 import { buildTopology } from './topology.ts';
 import { World } from './world.ts';
@@ -43,6 +45,9 @@ export interface Report {
   readonly sent: number;
   readonly delivered: number;
   readonly garbage: number;
+  /** Connections that were opened or accepted, and bytes that were read from them. */
+  readonly streams: number;
+  readonly bytes: number;
 }
 
 /** Longer than anything wrong is believed: redirects are for 300 seconds. */
@@ -56,6 +61,10 @@ const PROBE_INTERVAL: Duration = sec(8);
 /** Of all pairs, when there are more. */
 const PAIRS_MAX = 60;
 const LOOKS = 8;
+const ACTIONS_PER_STREAM = 6;
+const STREAM_PROBES = 8;
+/** For what a probe writes, and 2 MSL. */
+const STREAM_TIME: Duration = sec(70);
 /** Damaged datagrams that may be put down to bad luck, where links flip bits. */
 const EXCUSES = 3;
 
@@ -74,6 +83,7 @@ class Scenario {
   readonly #topology: Topology;
   readonly #ledger = new Ledger();
   readonly #load: Load;
+  readonly #streams: Streams;
 
   constructor(options: ScenarioOptions) {
     this.#options = options;
@@ -89,15 +99,27 @@ class Scenario {
       this.#faults.profile(chance),
     );
     this.#load = new Load(this.#world, rng.fork('load'), this.#topology, this.#ledger, this.#inspector);
+    this.#streams = new Streams(
+      this.#world,
+      rng.fork('streams'),
+      this.#topology,
+      this.#inspector,
+      this.#faults,
+    );
     this.#world.onStopping = (name, stack): void => this.#note(counterViolations(name, stack));
+    this.#world.onStopped = (name, stack): void => this.#note(tcpLeftovers(name, stack.tcp));
   }
 
   run(): Report {
     const world = this.#world;
     const { duration = sec(8), actions = 150, seed } = this.#options;
     this.#load.schedule(actions, duration);
+    this.#streams.schedule(Math.ceil(actions / ACTIONS_PER_STREAM), duration);
     this.#faults.schedule(this.#topology, duration);
-    if (this.#faults.kinds.has('corrupt')) this.#ledger.excuses = EXCUSES;
+    if (this.#faults.kinds.has('corrupt')) {
+      this.#ledger.excuses = EXCUSES;
+      this.#streams.excuses = EXCUSES;
+    }
     this.#watch(duration);
     // Events that heal what they broke may come a little later than the last of them.
     world.run((duration + sec(4)) as Duration);
@@ -105,8 +127,11 @@ class Scenario {
     const healedAt = world.now;
     world.run(SILENCE);
     if (this.#inspector.lastDatagramAt > after(healedAt, ECHOES)) this.#note(['a datagram never dies']);
+    this.#note(this.#streams.unfinished());
     this.#probeAll();
+    this.#probeStreams();
     this.#note(this.#bounds());
+    this.#note(world.hosts.flatMap(({ name, isUp, stack }) => (isUp ? tcpLeftovers(name, stack.tcp) : [])));
     this.#note(world.close());
     return {
       seed,
@@ -118,6 +143,8 @@ class Scenario {
       sent: this.#ledger.sent,
       delivered: this.#ledger.delivered,
       garbage: this.#faults.garbageFrames,
+      streams: this.#streams.count,
+      bytes: this.#streams.bytes,
     };
   }
 
@@ -147,6 +174,20 @@ class Scenario {
           `${from.name} does not reach ${to.name} at ${address} with ${length} bytes`,
       ),
     );
+  }
+
+  /** The same for connections, with data both ways. Afterwards TIME-WAIT is over as well. */
+  #probeStreams(): void {
+    const rng = this.#world.rng.fork('probes');
+    const pairs = this.#pairs();
+    const tries = Array.from({ length: Math.min(STREAM_PROBES, pairs.length) }, () => {
+      const { from, address } = oneOf(rng, pairs);
+      return { from, address, end: this.#streams.probe(from, address) };
+    });
+    this.#world.run(STREAM_TIME);
+    for (const { from, address, end } of tries)
+      if (end === null || !end.isOver || !end.sawEnd)
+        this.#note([`${from.name} has no connection with ${address}: ${end}, ${end?.error}`]);
   }
 
   #pairs(): Pair[] {

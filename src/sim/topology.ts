@@ -8,8 +8,10 @@ import { Ip } from '../addr/ip.ts';
 import { Prefix } from '../addr/prefix.ts';
 import type { Rng } from '../base/rng.ts';
 import type { NetemProfile } from '../device/netem/profile.ts';
+import { chance, oneOf } from './chance.ts';
 import type { SimHost } from './host.ts';
 import type { Link } from './link.ts';
+import { tcpConfig } from './stream-options.ts';
 import type { World } from './world.ts';
 
 export interface Subnet {
@@ -40,10 +42,6 @@ export interface TopologyOptions {
 const MTUS = [296, 576, 1_006, 1_280, 1_500, 1_500, 1_500, 9_000];
 const HOST_SLOTS = 160;
 
-/** What is asked of chance, in words. */
-export const oneOf = <T>(rng: Rng, list: readonly T[]): T => list[rng.below(list.length)] as T;
-export const chance = (rng: Rng, probability: number): boolean => rng.unit() < probability;
-
 export function buildTopology(
   world: World,
   rng: Rng,
@@ -53,7 +51,11 @@ export function buildTopology(
   const routers = makeRouters(world, rng, options.subnets);
   const places = placeRouters(rng, routers.length, options.subnets);
   const hosts = Array.from({ length: options.hosts }, (_, i) =>
-    world.host(`h${i}`, { poolSlots: HOST_SLOTS, ip: { rpFilter: oneOf(rng, [0, 0, 1, 2] as const) } }),
+    world.host(`h${i}`, {
+      poolSlots: HOST_SLOTS,
+      ip: { rpFilter: oneOf(rng, [0, 0, 1, 2] as const) },
+      tcp: tcpConfig(rng.fork(`tcp ${i}`)),
+    }),
   );
   const subnets: Subnet[] = [];
   for (let index = 0; index < options.subnets; index++) {
@@ -73,7 +75,10 @@ export function buildTopology(
 function makeRouters(world: World, rng: Rng, subnets: number): SimHost[] {
   const count = subnets - 1 + (subnets > 1 ? rng.below(3) : 0);
   return Array.from({ length: count }, (_, i) =>
-    world.router(`r${i}`, { poolSlots: 2 * HOST_SLOTS, ip: { sendRedirects: chance(rng, 0.7) } }),
+    world.router(`r${i}`, {
+      poolSlots: 2 * HOST_SLOTS,
+      ip: { sendRedirects: chance(rng, 0.7) },
+    }),
   );
 }
 
@@ -96,7 +101,12 @@ function makeSubnet(
   const prefix = new Prefix(Ip.v4((10 << 24) | ((index + 1) << 8)), 24);
   // A cable without link addresses has two ends.
   const medium = hosts.length === 2 && chance(rng, 0.2) ? 'ip' : 'ethernet';
-  const link = world.segment(hosts, { medium, mtu: oneOf(rng, MTUS), isLearning: chance(rng, 0.7), profile });
+  const link = world.segment(hosts, {
+    medium,
+    mtu: oneOf(rng, MTUS),
+    isLearning: chance(rng, 0.7),
+    profile,
+  });
   const members = hosts.map((host, i) => {
     const address = Ip.v4(prefix.address.d + 1 + i);
     host.address(`${address}/${prefix.length}`, link);

@@ -33,4 +33,6 @@ export interface WorldPort {
   takePool(name: string, capacity: number): Pool;
   /** A stack is about to be closed, and can still be asked. */
   noteStopping(name: string, stack: Stack): void;
+  /** It has been closed. */
+  noteStopped(name: string, stack: Stack): void;
 }

@@ -56,6 +56,8 @@ export class World implements WorldPort {
   turns = 0;
   /** Told of each stack that is about to be closed. */
   onStopping: ((name: string, stack: Stack) => void) | null = null;
+  /** Told of each that has been. */
+  onStopped: ((name: string, stack: Stack) => void) | null = null;
   /** Every pool there ever was: a stack that crashed must get its packets back as well. */
   readonly #pools: { readonly name: string; readonly pool: Pool }[] = [];
   readonly #events = new Heap<() => void>();
@@ -77,7 +79,10 @@ export class World implements WorldPort {
 
   /** A router: a host that forwards. */
   router(name: string, options: HostOptions = {}): SimHost {
-    return this.host(name, { ...options, ip: { ...options.ip, ipForward: true } });
+    return this.host(name, {
+      ...options,
+      ip: { ...options.ip, ipForward: true },
+    });
   }
 
   /** A cable between two hosts. */
@@ -158,6 +163,10 @@ export class World implements WorldPort {
 
   noteStopping(name: string, stack: Stack): void {
     if (this.onStopping !== null) this.onStopping(name, stack);
+  }
+
+  noteStopped(name: string, stack: Stack): void {
+    if (this.onStopped !== null) this.onStopped(name, stack);
   }
 
   #instant(): void {

@@ -98,7 +98,15 @@ function explain(seed: number, broken: readonly string[]): void {
 const first = number('seed') ?? 1;
 const count = number('seeds') ?? 1;
 const began = process.hrtime.bigint();
-const totals = { frames: 0, sent: 0, delivered: 0, garbage: 0, broken: 0 };
+const totals = {
+  frames: 0,
+  sent: 0,
+  delivered: 0,
+  garbage: 0,
+  streams: 0,
+  bytes: 0,
+  broken: 0,
+};
 let done = 0;
 for (let seed = first; seed < first + count; seed++) {
   const { report, broken } = run(seed);
@@ -108,6 +116,8 @@ for (let seed = first; seed < first + count; seed++) {
     totals.sent += report.sent;
     totals.delivered += report.delivered;
     totals.garbage += report.garbage;
+    totals.streams += report.streams;
+    totals.bytes += report.bytes;
     if (count === 1) {
       console.log(`seed ${seed}: ${report.hosts} hosts, faults: ${report.faults.join(' ')}`);
       console.log(`digest ${report.digest}`);
@@ -121,6 +131,6 @@ for (let seed = first; seed < first + count; seed++) {
 const seconds = Number(process.hrtime.bigint() - began) / 1e9;
 console.log(
   `${done} seeds, ${totals.broken} broken; ${totals.frames} frames, ${totals.sent} sent, ${totals.delivered} ` +
-    `delivered, ${totals.garbage} of garbage; ${(done / seconds).toFixed(1)} seeds per second`,
+    `delivered, ${totals.garbage} of garbage, ${totals.streams} streams with ${totals.bytes} bytes; ${(done / seconds).toFixed(1)} seeds per second`,
 );
 process.exitCode = totals.broken > 0 ? 1 : 0;

@@ -71,7 +71,12 @@ function inspected(make: Parameters<typeof datagram>[0]): string[] {
   const packet = world.pool.take();
   if (packet === null) throw new Error('a slot is free');
   const { iface } = a.attachments[0] ?? {};
-  datagram({ from: iface?.mac as never, src: '10.1.0.2', dst: '10.1.0.3', ...make })(packet);
+  datagram({
+    from: iface?.mac as never,
+    src: '10.1.0.2',
+    dst: '10.1.0.3',
+    ...make,
+  })(packet);
   iface?.device.transmit(world.now, packet);
   world.close();
   return inspector.violations.map((line) => line.replace(/^.* sends ([^:]*):.*$/, '$1'));
