@@ -3,6 +3,8 @@
  */
 import type { Ip } from '../addr/ip.ts';
 import type { Errno } from '../base/errno.ts';
+import type { CongestionName } from '../tcp/congestion/control.ts';
+import { CONGESTION_NAMES } from '../tcp/congestion/select.ts';
 import type { TcpUser } from '../tcp/host.ts';
 import type { Listener } from '../tcp/open/listener.ts';
 import type { PortUser } from './ports.ts';
@@ -53,6 +55,10 @@ export class TcpListener {
 
   applyOptions(options: TcpOptions): void {
     options.applyToListener(this.#listener);
+  }
+
+  setCongestion(name: CongestionName): void {
+    this.#listener.congestion = 1 + CONGESTION_NAMES.indexOf(name);
   }
 
   /** The next connection that waits is `user`'s from now on; EAGAIN when there is none. */

@@ -218,8 +218,6 @@ export class TcpSocket implements ByteStream, PortUser, Reporter, TcpUser {
     socket.#id = id;
     socket.#isAccepted = true;
     this.#space.acceptedCount++;
-    socket.#congestion = this.#congestion;
-    socket.#applyCongestion();
     return socket;
   }
 
@@ -393,6 +391,7 @@ export class TcpSocket implements ByteStream, PortUser, Reporter, TcpUser {
   #startListening(local: Ip, port: number, backlog: number): void {
     this.#options ??= new TcpOptions();
     this.#listener = new TcpListener(this.#space, this, local, port, backlog, this.#options);
+    this.#applyCongestion();
   }
 
   #stopListening(): void {
@@ -410,10 +409,12 @@ export class TcpSocket implements ByteStream, PortUser, Reporter, TcpUser {
     if (this.#isAccepted) this.#space.acceptedCount--;
   }
 
+  /** Connections have their listener's from the first SYN on. */
   #applyCongestion(): void {
-    if (this.#congestion !== null && this.#id !== NONE) {
-      this.#connections.setCongestion(this.#id, this.#congestion);
-    }
+    const name = this.#congestion;
+    if (name === null) return;
+    if (this.#id !== NONE) this.#connections.setCongestion(this.#id, name);
+    else this.#listener?.setCongestion(name);
   }
 }
 

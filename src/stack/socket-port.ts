@@ -100,6 +100,8 @@ export class SocketPort implements SocketHost {
   isBroadcast(ip: Ip): boolean {
     if (!ip.isV4) return false;
     if (ip.d === LIMITED_BROADCAST) return true;
+    // A route may say so of an address that no interface has.
+    if (this.#output.route(this.#plainKey(ip.d))?.route.type === 'broadcast') return true;
     return this.#shared.interfaces.some((iface) => iface?.isBroadcast4(ip.d) === true);
   }
 

@@ -10,6 +10,7 @@
 import type { Ip } from '../addr/ip.ts';
 import type { Errno } from '../base/errno.ts';
 import { gt } from '../base/seq32.ts';
+import { NEVER } from '../base/time.ts';
 import { abort, closeConnection, shutWrite } from './close/close.ts';
 import { dropTimeWait } from './close/time-wait.ts';
 import type { CongestionName } from './congestion/control.ts';
@@ -316,13 +317,14 @@ export class Connections {
   setFlag(id: number, flag: number, isOn: boolean): void {
     const tcp = this.#tcp;
     const tcb = tcp.tcb.at(id);
+    const wasOn = tcb.has(flag);
     if (isOn) tcb.set(flag);
     else tcb.clear(flag);
     if ((flag & (TcbFlag.NoDelay | TcbFlag.Cork | TcbFlag.QuickAck)) !== 0) {
-      if (flag === TcbFlag.QuickAck && isOn && tcb.lastAckSent !== tcb.rcvNxt) tcb.set(TcbFlag.AckNow);
+      if (flag === TcbFlag.QuickAck) this.#setTurnTaking(tcb, !isOn);
       tcp.queueOutput(tcb);
     }
-    if ((flag & TcbFlag.KeepAlive) !== 0) this.#armKeepAlive(tcb, isOn);
+    if ((flag & TcbFlag.KeepAlive) !== 0 && isOn !== wasOn) this.#startKeepAlive(tcb, isOn);
   }
 
   set(id: number, option: TcbOption, value: number): void {
@@ -408,6 +410,24 @@ export class Connections {
     return error;
   }
 
+  /** TCP_QUICKACK: off, acknowledgements wait for data to ride on until a timeout says that none come. */
+  #setTurnTaking(tcb: Tcb, isOn: boolean): void {
+    if (isOn) {
+      tcb.set(TcbFlag.PingPong);
+      return;
+    }
+    tcb.clear(TcbFlag.PingPong);
+    if (tcb.lastAckSent !== tcb.rcvNxt) tcb.set(TcbFlag.AckNow);
+  }
+
+  /** SO_KEEPALIVE: its time counts from now, which is for `serve` to know. */
+  #startKeepAlive(tcb: Tcb, isOn: boolean): void {
+    // In FIN-WAIT-2 the deadline is another one once the application has closed, which then sets no options.
+    tcb.keepAt = NEVER;
+    if (isOn) this.#tcp.queueOutput(tcb);
+  }
+
+  /** TCP_KEEPIDLE while it is on: of the time that has passed already. */
   #armKeepAlive(tcb: Tcb, isOn: boolean): void {
     const { state } = tcb;
     if (!isOn || state === State.SynSent || state === State.Closed || state === State.TimeWait) return;

@@ -6,6 +6,7 @@
 import type { TcpShared } from './shared.ts';
 import type { Tcb } from './tcb.ts';
 import { TcbFlag } from './tcb.ts';
+import { settle } from './time/limit.ts';
 
 const OPTION_TIMESTAMPS = 1;
 const OPTION_SACK = 2;
@@ -65,6 +66,17 @@ export class TcpInfo {
   tcpi_rcv_ooopack = 0;
   tcpi_snd_wnd = 0;
   tcpi_rcv_wnd = 0;
+  tcpi_delivered = 0;
+  tcpi_delivered_ce = 0;
+  tcpi_dsack_dups = 0;
+  tcpi_reord_seen = 0;
+  tcpi_busy_time = 0;
+  tcpi_rwnd_limited = 0;
+  tcpi_sndbuf_limited = 0;
+  /** Forward acknowledgement is gone from Linux, and its count is 0. */
+  tcpi_fackets = 0;
+  /** No limit, which is all ones in 64 bits: the number that is nearest to it. */
+  tcpi_max_pacing_rate: number = 2 ** 64;
 
   fill(tcp: TcpShared, tcb: Tcb): void {
     this.tcpi_state = tcb.state;
@@ -86,7 +98,7 @@ export class TcpInfo {
     this.tcpi_advmss = tcb.advMss;
     this.tcpi_snd_wnd = tcb.sndWnd;
     this.tcpi_rcv_wnd = Math.max(0, (tcb.rcvAdv - tcb.rcvNxt) | 0);
-    this.tcpi_rcv_ssthresh = tcb.rcvLimit;
+    this.tcpi_rcv_ssthresh = tcb.rcvSsthresh;
     this.#fillTimes(tcp, tcb);
     this.#fillCounts(tcb);
     this.#fillRecovery(tcp, tcb);
@@ -102,6 +114,10 @@ export class TcpInfo {
     this.tcpi_last_data_sent = since(now, tcb.lastDataSentAt);
     this.tcpi_last_data_recv = since(now, tcb.lastDataReceivedAt);
     this.tcpi_last_ack_recv = since(now, tcb.lastReceivedAt);
+    settle(now, tcb);
+    this.tcpi_busy_time = tcb.busyUs;
+    this.tcpi_rwnd_limited = tcb.rwndLimitedUs;
+    this.tcpi_sndbuf_limited = tcb.sndbufLimitedUs;
     this.tcpi_rcv_space = tcb.rcvSpace === 0 ? tcb.rcvLimit : tcb.rcvSpace;
   }
 
@@ -115,6 +131,11 @@ export class TcpInfo {
     this.tcpi_segs_in = tcb.segsIn;
     this.tcpi_data_segs_in = tcb.dataSegsIn;
     this.tcpi_data_segs_out = tcb.dataSegsOut;
+    this.tcpi_delivered = tcb.delivered;
+    this.tcpi_delivered_ce = tcb.deliveredCe;
+    this.tcpi_dsack_dups = tcb.dsackDups;
+    this.tcpi_reord_seen = tcb.reordSeen;
+    this.tcpi_rcv_ooopack = tcb.outOfOrder;
     this.tcpi_notsent_bytes = Math.max(0, (tcb.sndEnd - tcb.sndNxt) | 0);
   }
 

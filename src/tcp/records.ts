@@ -93,6 +93,9 @@ export function inherit(tcb: Tcb, listener: Listener): void {
   tcb.userTimeoutMs = listener.userTimeoutMs;
   tcb.userMss = listener.userMss;
   tcb.windowClamp = listener.windowClamp;
+  tcb.notSentLowWater = listener.notSentLowWater;
+  tcb.ackDelayMs = listener.ackDelayMs;
+  tcb.congestion = listener.congestion;
   tcb.lingerMs = listener.lingerMs;
   tcb.tos = listener.tos;
   tcb.ttl = listener.ttl;

@@ -130,6 +130,8 @@ const WORDS = [
   /** 0: the default. Caps what we announce and what we send (TCP_MAXSEG). */
   'userMss',
   'windowClamp',
+  /** The window announced is at most this; it grows with what arrives. */
+  'rcvSsthresh',
   'notSentLowWater',
   /** 1 + index into CONGESTION_NAMES; 0: the stack's default. */
   'congestion',
@@ -148,6 +150,15 @@ const WORDS = [
   'dataSegsOut',
   'dataSegsIn',
   'totalRetrans',
+  /** Segments that have arrived, SYN included; of them those whose acknowledgement echoed a mark. */
+  'delivered',
+  'deliveredCe',
+  /** Segments that the peer says came twice; acknowledgements that showed segments out of order; both ways. */
+  'dsackDups',
+  'reordSeen',
+  'outOfOrder',
+  /** `Limit`: what holds sending up since `limitAt`. */
+  'limit',
 ] as const;
 
 /** Doubles: instants, durations in microseconds, and counts of bytes. */
@@ -196,6 +207,12 @@ const NUMBERS = [
   'bytesSent',
   'bytesRetransmitted',
   'lastDataSentAt',
+
+  // How long sending was held up by each (`time/limit.ts`), in microseconds.
+  'limitAt',
+  'busyUs',
+  'rwndLimitedUs',
+  'sndbufLimitedUs',
 ] as const;
 
 export type TcbField = (typeof WORDS)[number] | (typeof NUMBERS)[number];

@@ -198,6 +198,34 @@ t.test(
   },
 );
 
+t.test('a smaller MTU holds for all connections to that host (RFC 1191 §6.4)', async (t) => {
+  const net = pair();
+  const [first] = net.connect(1000);
+  const [second] = net.connect(1001);
+  const { connections } = net.a.tcp;
+  first.send(noise(1_000));
+  net.a.tcp.pollTransmit(net.now);
+  const sent = new FlowKey();
+  sent.setSource(ADDRESS_A);
+  sent.setDestination(ADDRESS_B);
+  sent.srcPort = 1000;
+  sent.dstPort = 80;
+  const seq = connections.tcb(first.id).sndUna;
+  const error = {
+    errno: 'EMSGSIZE' as const,
+    isHard: true,
+    isTooLong: true,
+    info: 900,
+    sent,
+    seq,
+  };
+  net.a.tcp.handleError(net.now, error);
+  t.equal(connections.tcb(first.id).pathMtu, 900);
+  const other = connections.tcb(second.id);
+  t.equal(other.pathMtu, 900);
+  t.ok(other.sndMss <= 860, `${other.sndMss}`);
+});
+
 t.test('urgent data stay in the stream (RFC 6093 §3)', async (t) => {
   const peer = new RawPeer().establish();
   peer.socket!.events = 0;

@@ -149,6 +149,8 @@ export class TcpOptions {
     listener.userTimeoutMs = values.get('userTimeoutMs') ?? 0;
     listener.userMss = values.get('userMss') ?? 0;
     listener.windowClamp = values.get('windowClamp') ?? 0;
+    listener.notSentLowWater = values.get('notSentLowWater') ?? 0;
+    listener.ackDelayMs = values.get('ackDelayMs') ?? 0;
     listener.lingerMs = values.get('lingerMs') ?? -1;
     listener.tos = values.get('tos') ?? 0;
     listener.ttl = values.get('ttl') ?? 0;

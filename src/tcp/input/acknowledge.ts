@@ -15,6 +15,7 @@ import { TcpEvent } from '../shared.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
 import { arm } from '../time/deadlines.ts';
+import { noteLimit } from '../time/limit.ts';
 import { addRttSample, backedOff, updateRto } from '../time/rtt.ts';
 import { challenge } from './challenge.ts';
 
@@ -57,6 +58,7 @@ export function handleAck(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segme
   }
   const isWaiting = tcb.sndUna !== tcb.sndNxt || tcb.sndEnd !== tcb.sndNxt || tcb.has(TcbFlag.FinQueued);
   if (isWaiting) tcp.queueOutput(tcb);
+  else noteLimit(now, tcb, recovery);
   return Drop.None;
 }
 

@@ -10,7 +10,7 @@ import { Flag } from '../../wire/tcp.ts';
 import { timestampClock } from '../open/isn.ts';
 import { ackNow, enterQuickAck, scheduleAck } from '../output/acknowledging.ts';
 import { emit } from '../output/emit.ts';
-import { measureReceiver } from '../output/window.ts';
+import { growWindow, measureReceiver } from '../output/window.ts';
 import type { Segment } from '../segment.ts';
 import type { TcpShared } from '../shared.ts';
 import { TcpEvent } from '../shared.ts';
@@ -85,6 +85,7 @@ function acceptInOrder(
     }
     tcb.rcvNxt = (tcb.rcvNxt + length) | 0;
     tcb.bytesReceived += length;
+    growWindow(tcb, length);
     measure(now, tcb, segment);
   }
   if (hasFin) acceptFin(tcb);
@@ -126,6 +127,7 @@ function acceptBeyondGap(
 ): Drop {
   const { receiveBuffer, counters } = tcp;
   const length = (end - seq) | 0;
+  tcb.outOfOrder += segment.pieces;
   const rangeEnd = hasFin ? (end + 1) | 0 : end;
   let drop: Drop = Drop.None;
   if (length > 0 && !receiveBuffer.place(tcb, segment, seq, length)) {
@@ -137,6 +139,7 @@ function acceptBeyondGap(
   } else {
     counters.tcpExt.tcpOfoQueue++;
     noteRange(tcp, tcb, hasFin, end);
+    growWindow(tcb, length);
   }
   enterQuickAck(tcb);
   if (!emit(now, tcp, tcb, tcb.sndNxt, 0, 0)) ackNow(tcp, tcb);

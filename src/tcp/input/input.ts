@@ -206,14 +206,22 @@ function handleText(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): D
   if (segment.length === 0) return Drop.None;
   // RFC 9293 §3.6.1, RFC 1122 §4.2.2.13: new data for an application that has closed are refused by RST.
   const dataEnd = (segment.dataSeq + segment.dataLength) | 0;
-  if (tcb.has(TcbFlag.Orphan) && segment.dataLength > 0 && gt(dataEnd, tcb.rcvNxt)) {
+  if (isClosedForData(tcb) && segment.dataLength > 0 && gt(dataEnd, tcb.rcvNxt)) {
     tcp.counters.tcpExt.tcpAbortOnData++;
-    abort(tcp, tcb, 0);
+    // As to a connection that is not there (RFC 9293 §3.10.7.1): the peer's acknowledgement is the number.
+    refuse(tcp, segment);
+    finish(tcp, tcb, codeOf('ECONNRESET'));
     return Drop.TcpClosed;
   }
   const drop = handleData(now, tcp, tcb, segment);
   if (tcb.has(TcbFlag.FinReceived)) handleFinReceived(now, tcp, tcb);
   return drop;
+}
+
+/** Both directions were closed here, by close or, as Linux takes it, by a shutdown of both. */
+function isClosedForData(tcb: Tcb): boolean {
+  if (tcb.has(TcbFlag.Orphan)) return true;
+  return tcb.has(TcbFlag.ReadShut) && tcb.has(TcbFlag.FinQueued);
 }
 
 /** RFC 3168 §6.1.3: from here on every acknowledgement says so, until CWR. */

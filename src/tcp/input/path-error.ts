@@ -25,7 +25,7 @@ export function handlePathError(now: Instant, tcp: TcpShared, error: TcpPathErro
   // RFC 5927 §4.1: SND.UNA <= SEG.SEQ < SND.NXT; a SYN has the number before.
   if (gt(tcb.sndUna, error.seq) || leq(tcb.sndNxt, error.seq)) return true;
   if (error.isTooLong) {
-    shrink(now, tcp, tcb, error.info);
+    if (shrink(now, tcp, tcb, error.info)) shrinkOthers(now, tcp, tcb);
     return true;
   }
   const code = codeOf(error.errno);
@@ -50,12 +50,26 @@ export function reloadPath(now: Instant, tcp: TcpShared, tcb: Tcb): void {
 }
 
 /** The path carries `mtu` bytes only: what was too long goes out again in smaller pieces, at once. */
-export function shrink(now: Instant, tcp: TcpShared, tcb: Tcb, mtu: number): void {
+export function shrink(now: Instant, tcp: TcpShared, tcb: Tcb, mtu: number): boolean {
   const least = tcb.ipHeaderBytes === IPV4_HEADER_BYTES ? MTU_MIN_4 : MTU_MIN_6;
   const next = Math.max(mtu, least);
-  if (next >= tcb.pathMtu) return;
+  if (next >= tcb.pathMtu) return false;
   tcb.pathMtu = next;
   applyMtu(now, tcp, tcb);
+  return true;
+}
+
+/** RFC 1191 §6.4: all connections to the same host hear of it. */
+function shrinkOthers(now: Instant, tcp: TcpShared, tcb: Tcb): void {
+  const { id, pathMtu, remoteA, remoteB, remoteC, remoteD } = tcb;
+  for (let other = 0; other < tcp.table.end; other++) {
+    if (other === id || !tcp.table.has(other)) continue;
+    tcb.at(other);
+    if (tcb.remoteD !== remoteD || tcb.remoteC !== remoteC) continue;
+    if (tcb.remoteB !== remoteB || tcb.remoteA !== remoteA) continue;
+    if (tcb.state !== State.Closed && tcb.state !== State.TimeWait) shrink(now, tcp, tcb, pathMtu);
+  }
+  tcb.at(id);
 }
 
 function applyMtu(now: Instant, tcp: TcpShared, tcb: Tcb): void {

@@ -10,6 +10,7 @@ import { Flag } from '../../wire/tcp.ts';
 import { codeOf } from '../errno-code.ts';
 import { refuse } from '../input/reset.ts';
 import { ackNow, enterQuickAck } from '../output/acknowledging.ts';
+import { initialWindow } from '../output/window.ts';
 import { finish, setState } from '../records.ts';
 import type { Segment } from '../segment.ts';
 import type { TcpShared } from '../shared.ts';
@@ -45,7 +46,7 @@ export function handleSynSent(now: Instant, tcp: TcpShared, tcb: Tcb, segment: S
   tcb.rcvNxt = (segment.seq + 1) | 0;
   tcb.rcvRead = tcb.rcvNxt;
   tcb.lastAckSent = segment.seq;
-  tcb.rcvAdv = (tcb.rcvNxt + Math.min(tcb.rcvLimit, 0xffff)) | 0;
+  tcb.rcvAdv = (tcb.rcvNxt + initialWindow(tcb)) | 0;
   agree(now, tcp, tcb, segment);
   if (hasAck) {
     tcb.sndUna = segment.ack;
@@ -81,6 +82,7 @@ export function establish(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segme
   tcb.rtoAt = NEVER;
   tcb.establishedAt = now;
   tcb.softError = 0;
+  tcb.delivered++;
   tcb.lastReceivedAt = now;
   enterQuickAck(tcb);
   if (tcb.has(TcbFlag.KeepAlive)) {

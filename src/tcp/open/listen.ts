@@ -8,7 +8,7 @@ import { writeSyn } from '../../wire/tcp-options.ts';
 import { answeringFlow } from '../flow-words.ts';
 import { TCP_AT } from '../host.ts';
 import { refuse, sendAnswer } from '../input/reset.ts';
-import { wscaleFor } from '../output/window.ts';
+import { initialWindow, wscaleFor } from '../output/window.ts';
 import { chooseWscale, createRecord, freeRecord, inherit, loadPath, updateMss } from '../records.ts';
 import type { Segment } from '../segment.ts';
 import type { TcpShared } from '../shared.ts';
@@ -93,7 +93,8 @@ function prepare(tcp: TcpShared, tcb: Tcb, listener: Listener, irs: number): voi
   tcb.rcvNxt = (irs + 1) | 0;
   tcb.rcvRead = tcb.rcvNxt;
   tcb.lastAckSent = tcb.rcvNxt;
-  tcb.rcvAdv = (tcb.rcvNxt + Math.min(tcb.rcvLimit, FIELD_MAX)) | 0;
+  tcb.rcvSsthresh = initialWindow(tcb);
+  tcb.rcvAdv = (tcb.rcvNxt + tcb.rcvSsthresh) | 0;
 }
 
 function startSending(tcb: Tcb): void {
@@ -127,7 +128,8 @@ function sendCookie(now: Instant, tcp: TcpShared, listener: Listener, segment: S
   const at = TCP_AT + MIN_HEADER_BYTES;
   const end = writeSyn(packet.view, at, ownMss, wscale, hasTs && hasSack, hasTs, tsVal, offered.tsVal);
   packet.tail = end;
-  const window = Math.min(listener.rcvLimit > 0 ? listener.rcvLimit : config.rmemDefault, FIELD_MAX);
+  const free = Math.min(listener.rcvLimit > 0 ? listener.rcvLimit : config.rmemDefault, FIELD_MAX);
+  const window = free > ownMss ? free - (free % ownMss) : free;
   const flags = Flag.Syn | Flag.Ack | (hasTs && isEcn ? Flag.Ece : 0);
   const { srcPort, dstPort } = segment.flow;
   const ack = (segment.seq + 1) | 0;
@@ -159,7 +161,6 @@ function checkCookie(now: Instant, tcp: TcpShared, listener: Listener, segment: 
   tcb.iss = iss;
   startSending(tcb);
   tcb.sndUna = segment.ack;
-  tcb.rcvAdv = (tcb.rcvNxt + Math.min(tcb.rcvLimit, FIELD_MAX)) | 0;
   listener.synCount++;
   tcp.counters.tcpExt.syncookiesRecv++;
   if (!establish(now, tcp, tcb, segment)) {

@@ -55,6 +55,10 @@ export class Listener {
   userTimeoutMs = 0;
   userMss = 0;
   windowClamp = 0;
+  notSentLowWater = 0;
+  ackDelayMs = 0;
+  /** 1 + index into CONGESTION_NAMES. */
+  congestion = 0;
   lingerMs = -1;
   tos = 0;
   ttl = 0;

@@ -23,7 +23,7 @@ import type { TcpShared } from '../shared.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
 import { handleAckSent } from './acknowledging.ts';
-import { selectWindow } from './window.ts';
+import { initialWindow, selectWindow } from './window.ts';
 
 const FIELD_MAX = 0xffff;
 const IPV4_HEADER_BYTES = 20;
@@ -103,9 +103,8 @@ export function emitSyn(now: Instant, tcp: TcpShared, tcb: Tcb, flags: number): 
   const hasSack = tcb.has(TcbFlag.Sack);
   const end = writeSyn(view, at, tcb.advMss, wscale, hasSack, hasTs, tsVal, hasAck ? tcb.tsRecent : 0);
   packet.tail = end;
-  // RFC 7323 §2.2: the window of a SYN is never scaled.
-  const free = Math.min(tcb.rcvLimit, FIELD_MAX);
-  const window = free - (free > tcb.advMss ? free % tcb.advMss : 0);
+  const window = initialWindow(tcb);
+  tcb.rcvSsthresh = window;
   const ack = hasAck ? tcb.rcvNxt : 0;
   const { localPort, remotePort, iss } = tcb;
   wire.write(view, TCP_AT, localPort, remotePort, iss, ack, end - TCP_AT, flags, window, 0);

@@ -17,6 +17,7 @@ import { maySend, State } from '../state.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
 import { arm } from '../time/deadlines.ts';
+import { noteLimit } from '../time/limit.ts';
 import { backedOff } from '../time/rtt.ts';
 import { emit, emitSyn, sackBytes } from './emit.ts';
 import { isUpdateDue, tuneReceiver } from './window.ts';
@@ -39,7 +40,11 @@ export function serve(now: Instant, tcp: TcpShared, tcb: Tcb): boolean {
   }
   if (state === State.FinWait2 && tcb.has(TcbFlag.Orphan) && tcb.keepAt === NEVER)
     startFinWait(now, tcp, tcb);
+  if (tcb.keepAt === NEVER && tcb.has(TcbFlag.KeepAlive) && !tcb.has(TcbFlag.Orphan)) {
+    startKeepAlive(now, tcp, tcb);
+  }
   const isMore = maySend(state) && sendData(now, tcp, tcb);
+  noteLimit(now, tcb, tcp.recoveries[tcb.id] ?? null);
   if (tcb.has(TcbFlag.AckNow) && !emit(now, tcp, tcb, tcb.sndNxt, 0, 0)) return true;
   return isMore;
 }
@@ -47,6 +52,13 @@ export function serve(now: Instant, tcp: TcpShared, tcb: Tcb): boolean {
 /** Nobody waits for the peer's FIN but we: not forever (`tcp_fin_timeout`). */
 function startFinWait(now: Instant, tcp: TcpShared, tcb: Tcb): void {
   tcb.keepAt = now + tcp.config.finTimeoutMs * US_PER_MS;
+  arm(tcp.wheel, tcb, tcb.keepAt);
+}
+
+/** It was just turned on: the idle time counts from now, whatever was before. */
+function startKeepAlive(now: Instant, tcp: TcpShared, tcb: Tcb): void {
+  if (tcb.state === State.TimeWait) return;
+  tcb.keepAt = now + tcb.keepIdleMs * US_PER_MS;
   arm(tcp.wheel, tcb, tcb.keepAt);
 }
 
@@ -130,7 +142,7 @@ function retransmit(now: Instant, tcp: TcpShared, tcb: Tcb, recovery: Recovery):
   const hasFin = tcb.has(TcbFlag.FinSent) && gt(end, tcb.sndEnd);
   const length = ((end - start) | 0) - (hasFin ? 1 : 0);
   let flags = hasFin ? Flag.Fin : 0;
-  if (geq((start + length) | 0, tcb.sndEnd)) flags |= Flag.Psh;
+  if (length > 0 && geq((start + length) | 0, tcb.sndEnd)) flags |= Flag.Psh;
   if (!emit(now, tcp, tcb, start, length, flags)) return -1;
   const pieces = Math.max(1, Math.ceil(length / mss));
   tcb.totalRetrans += pieces;

@@ -10,6 +10,8 @@ import { TcbFlag } from '../tcb.ts';
 
 const FIELD_MAX = 0xffff;
 const WSCALE_MAX = 14;
+/** Linux: what is shorter costs more than it brings. */
+const GROWING_BYTES_MIN = 128;
 /** Of tuning: what is read in a round trip, twice, and so many segments more. */
 const SLACK_SEGMENTS = 16;
 
@@ -18,6 +20,23 @@ export function wscaleFor(bytes: number): number {
   let shift = 0;
   while (shift < WSCALE_MAX && bytes >> shift > FIELD_MAX) shift++;
   return shift;
+}
+
+/**
+ * The window of a SYN, which is never scaled (RFC 7323 §2.2): whole segments, as many as fit. It is also where the
+ * window begins, as Linux has it, and from which it grows with what arrives.
+ */
+export function initialWindow(tcb: Tcb): number {
+  const limit = tcb.windowClamp > 0 ? Math.min(tcb.rcvLimit, tcb.windowClamp) : tcb.rcvLimit;
+  const free = Math.min(limit, FIELD_MAX);
+  return free > tcb.advMss ? free - (free % tcb.advMss) : free;
+}
+
+/** A segment with `length` bytes has come: the peer may use twice as much more, up to the buffer. */
+export function growWindow(tcb: Tcb, length: number): void {
+  if (length < GROWING_BYTES_MIN) return;
+  const room = tcb.rcvLimit - tcb.rcvSsthresh;
+  if (room > 0) tcb.rcvSsthresh += Math.min(room, 2 * Math.max(length, tcb.advMss));
 }
 
 /** RCV.WND: what is left of what was announced. */
@@ -37,16 +56,16 @@ export function selectWindow(tcp: TcpShared, tcb: Tcb): number {
   const { rcvMss } = tcb;
   // §3.8.6.2.2: the right edge stays until it can move by a segment or half the buffer.
   if (free - announced < Math.min(rcvMss, tcb.rcvLimit >> 1)) return announced;
-  let window = free & ~unit;
+  let window = Math.min(free & ~unit, FIELD_MAX << tcb.rcvWscale);
   if (tcb.rcvWscale === 0 && window > rcvMss) window -= window % rcvMss;
-  return Math.max(announced, Math.min(window, FIELD_MAX << tcb.rcvWscale));
+  return Math.max(announced, window);
 }
 
 /** Room in the receive buffer; what lies beyond a gap is inside the window already. */
 function freeSpace(tcp: TcpShared, tcb: Tcb): number {
   let limit = Math.min(tcb.rcvLimit, RING_BYTES_MAX);
   if (tcb.windowClamp > 0 && tcb.windowClamp < limit) limit = tcb.windowClamp;
-  let free = limit - ((tcb.rcvNxt - tcb.rcvRead) | 0);
+  let free = Math.min(limit - ((tcb.rcvNxt - tcb.rcvRead) | 0), tcb.rcvSsthresh);
   if (tcp.rings.isUnderPressure) free = Math.min(free, 4 * tcb.rcvMss);
   return free > 0 ? free : 0;
 }

@@ -9,6 +9,7 @@
 import { gt, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
+import { Flag } from '../../wire/tcp.ts';
 import type { AckSample } from '../congestion/control.ts';
 import { timestampClock } from '../open/isn.ts';
 import type { Segment } from '../segment.ts';
@@ -45,6 +46,8 @@ export class AckDigest implements DeliverySink, LossSink {
   #state!: RecoveryState;
   #tcb!: Tcb;
   #delivered = 0;
+  /** The same in segments, as Linux counts them. */
+  #segments = 0;
   #seqRttUs = -1;
   #sackRttUs = -1;
   #newestRttUs = -1;
@@ -103,6 +106,7 @@ export class AckDigest implements DeliverySink, LossSink {
     else this.#handleWithoutSack(acked);
     if (lt(state.lostFrom, tcb.sndUna)) state.lostFrom = tcb.sndUna;
     sample.delivered = this.#delivered;
+    if (this.#segments > 0) this.#count(segment);
     this.#takeRtt(now);
   }
 
@@ -114,10 +118,32 @@ export class AckDigest implements DeliverySink, LossSink {
     this.isOriginal = false;
     this.dsack.isPresent = false;
     this.#delivered = 0;
+    this.#segments = 0;
     this.#seqRttUs = -1;
     this.#sackRttUs = -1;
     this.#newestRttUs = -1;
     this.#hasRetransmitted = false;
+  }
+
+  /** For `info`. */
+  #count(segment: Segment): void {
+    const tcb = this.#tcb;
+    tcb.delivered += this.#segments;
+    if (tcb.has(TcbFlag.Ecn) && segment.has(Flag.Ece)) tcb.deliveredCe += this.#segments;
+    const { rack } = this.#state;
+    if (!rack.hasOvertaken) return;
+    rack.hasOvertaken = false;
+    tcb.reordSeen++;
+  }
+
+  /** One that arrived twice has arrived: of a range longer than any window nothing is believed. */
+  #countDsack(): void {
+    const tcb = this.#tcb;
+    const bytes = (this.dsack.to - this.dsack.from) | 0;
+    if (bytes > tcb.maxSndWnd) return;
+    const segments = Math.ceil(bytes / tcb.sndMss);
+    tcb.dsackDups += segments;
+    if (tcb.dsackDups <= tcb.totalRetrans) this.#segments += segments;
   }
 
   #handleSacks(now: Instant, segment: Segment): void {
@@ -129,6 +155,7 @@ export class AckDigest implements DeliverySink, LossSink {
     takeDsack(options, segment.ack, this.dsack);
     if (this.dsack.isPresent) {
       this.#shared.counters.tcpDsackRecv++;
+      this.#countDsack();
       // RFC 8985 §7.4.2: a probe that was not needed says nothing about reordering.
       const isOfProbe = state.tlp.isOut && this.dsack.to === state.tlp.endSeq;
       if (!isOfProbe) state.rack.handleDsack(sndUna, sndNxt);
@@ -149,12 +176,14 @@ export class AckDigest implements DeliverySink, LossSink {
     if (acked > 0) {
       const announced = handleAdvance(state, this.#tcb, acked, mss);
       this.#delivered -= announced;
+      if (announced > 0) this.#segments = Math.max(1, this.#segments - Math.ceil(announced / mss));
       state.total.delivered -= announced;
       // Whether the original or the retransmission arrived, nobody can tell.
       if (this.#hasRetransmitted) this.isOriginal = false;
     } else if (this.isDupAck) {
       const bytes = handleDupAck(state, this.#tcb, mss);
       this.#delivered += bytes;
+      if (bytes > 0) this.#segments++;
       state.total.delivered += bytes;
     }
   }
@@ -168,6 +197,7 @@ export class AckDigest implements DeliverySink, LossSink {
     const sentAt = board.sentAt(id);
     const isRetransmitted = board.has(id, RangeFlag.EverRetransmitted);
     this.#delivered += bytes;
+    this.#segments += this.#segmentsOf(bytes, end);
     if (isSack) this.newlySacked += bytes;
     if (board.has(id, RangeFlag.MtuProbe) && state.mtu !== null && end === board.end(id)) {
       state.foundMtu = state.mtu.handleProbeAcked(now);
@@ -192,6 +222,13 @@ export class AckDigest implements DeliverySink, LossSink {
     const isEchoedBefore = !isSack && this.hasEcho && ((this.echo - sentStamp) | 0) < 0;
     state.rack.handleDelivered(now, board, id, end, state.minRttUs, isEchoedBefore);
     if (tcb.has(TcbFlag.Sack)) state.rack.noteOrder(start, end, isRetransmitted);
+  }
+
+  /** FIN has a number but no room in a segment. */
+  #segmentsOf(bytes: number, end: number): number {
+    const tcb = this.#tcb;
+    const fin = bytes > 1 && gt(end, tcb.sndEnd) ? 1 : 0;
+    return Math.ceil((bytes - fin) / this.sample.mss);
   }
 
   /** Sent once: its round trip is certain. */

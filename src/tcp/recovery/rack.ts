@@ -31,6 +31,8 @@ export class Rack {
   /** The highest sequence number that arrived. */
   fack = 0;
   isReorderingSeen = false;
+  /** By the acknowledgement in hand: whoever counts it clears it. */
+  hasOvertaken = false;
   reoWndMult = 1;
   reoWndPersist: number = REO_WND_PERSIST;
   /** Until SND.UNA passes it, further DSACKs are of the same round; only with `isDsackRound`. */
@@ -86,6 +88,7 @@ export class Rack {
    */
   noteOvertaken(start: number): void {
     this.isReorderingSeen = true;
+    this.hasOvertaken = true;
     this.reorderingBytes = Math.max(this.reorderingBytes, (this.fack - start) | 0);
   }
 
