@@ -9,12 +9,14 @@ import { StreamServer } from './stream-server.ts';
 export class DiscardStreamServer extends StreamServer implements ByteReader {
   readonly name = 'discard';
 
+  readonly #onReady = (_now: Instant, _edges: number, stream: TcpSocket): void => {
+    let count = stream.readChunks(this);
+    while (typeof count === 'number' && count > 0) count = stream.readChunks(this);
+    if (count !== 'EAGAIN') this.finish(stream);
+  };
+
   protected handleConnection(_now: Instant, stream: TcpSocket): void {
-    stream.onReady = (): void => {
-      let count = stream.readChunks(this);
-      while (typeof count === 'number' && count > 0) count = stream.readChunks(this);
-      if (count !== 'EAGAIN') this.finish(stream);
-    };
+    stream.onReady = this.#onReady;
   }
 
   handleChunk(_bytes: Uint8Array, start: number, end: number): number {

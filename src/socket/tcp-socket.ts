@@ -20,7 +20,7 @@ import type { TcpInfo } from '../tcp/info.ts';
 import { TcpEvent } from '../tcp/shared.ts';
 import { State } from '../tcp/state.ts';
 import type { Reporter } from './context.ts';
-import type { ReadyHandler, ShutdownSide } from './datagram-socket.ts';
+import type { ShutdownSide } from './datagram-socket.ts';
 import { Ready } from './datagram-socket.ts';
 import type { SendOptions } from './host.ts';
 import type { PortUser } from './ports.ts';
@@ -36,7 +36,7 @@ const BACKLOG_DEFAULT = 511;
 
 export class TcpSocket implements ByteStream, PortUser, Reporter, TcpUser {
   readonly family: 4 | 6;
-  onReady: ReadyHandler | null = null;
+  onReady: ((now: Instant, edges: number, socket: this) => void) | null = null;
   reuseAddress = false;
   reusePort = false;
   ipv6Only = false;
@@ -325,7 +325,7 @@ export class TcpSocket implements ByteStream, PortUser, Reporter, TcpUser {
     let edges = 0;
     if (this.#listener !== null) edges = this.#listener.waiting > 0 ? Ready.Readable : 0;
     else if (this.#id !== NONE) edges = edgesOf(this.#connections.takeEvents(this.#id));
-    if (edges !== 0 && this.onReady !== null) this.onReady(now, edges);
+    if (edges !== 0 && this.onReady !== null) this.onReady(now, edges, this);
   }
 
   /** The machine waits for slots itself. */

@@ -11,8 +11,11 @@ export interface ByteReader {
 }
 
 export interface ByteStream {
-  /** Told once per turn which of `Ready` came since the last time; may do anything to the stream. */
-  onReady: ((now: Instant, edges: number) => void) | null;
+  /**
+   * Told once per turn which of `Ready` came since the last time, and by whom, so that one function may serve many
+   * streams: the third is the stream itself, of whatever class it is. May do anything to the stream.
+   */
+  onReady: ((now: Instant, edges: number, stream: never) => void) | null;
   /** Copies to `[start, end)` of `into`. How many bytes; 0 at the end of the stream; EAGAIN while there is nothing. */
   read(into: Uint8Array, start?: number, end?: number): number | Errno;
   /** The same without a copy. Answers how many bytes were taken. */

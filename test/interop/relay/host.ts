@@ -123,7 +123,7 @@ export function exchange(socket: TcpSocket, seed: number, bytes: number): Promis
       const error = run();
       if (error !== '' || (isEnded && isShut)) finish(error);
     };
-    socket.onReady(monotonicClock(), 0);
+    socket.onReady(monotonicClock(), 0, socket);
   });
 }
 
