@@ -16,6 +16,7 @@ export function metricsOf(instance: Instance): Metrics {
   metrics.add('tcp', () => stack.tcp.counters.tcp, {}, ['currEstab']);
   metrics.add('tcpExt', () => stack.tcp.counters.tcpExt);
   metrics.add('tcpRecovery', () => stack.tcp.recovery.counters);
+  metrics.add('tcpRecovery', () => stack.tcp.recovery.counters);
   metrics.add('tcpMem', () => tcpMemory(instance), {}, [
     'connections',
     'timeWait',
