@@ -40,7 +40,7 @@ const EVERYTHING = new Set(SOCKET_STATES);
 
 function connectionsOf({ stack }: Instance, now: Instant): PageConnection[] {
   // With very many of them the page says only how many.
-  if (stack.tcp.shared.table.end > 100 * CONNECTIONS_SHOWN_MAX) return [];
+  if (stack.tcp.shared.table.end > 10 * CONNECTIONS_SHOWN_MAX) return [];
   const list = sockets(stack, now, {
     kinds: new Set(['tcp']),
     filter: { states: EVERYTHING, expression: null },
