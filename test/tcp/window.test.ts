@@ -37,6 +37,15 @@ t.test('no silly windows: it opens by a segment or half the buffer (RFC 9293 §3
   );
 });
 
+t.test('a buffer that is smaller than a segment opens again by its half (RFC 9293 §3.8.6.2.2)', async (t) => {
+  const net = pair({ delay: ms(10) });
+  const [client, server] = net.connect();
+  server.end.tcp.connections.set(server.id, 'windowClamp', 1_000);
+  client.send(noise(80_000));
+  net.drive(sec(10));
+  t.equal(server.receivedBytes, 80_000);
+});
+
 t.test(
   'a closed window is probed, more and more rarely, as long as it is answered (RFC 9293 §3.8.6.1)',
   async (t) => {

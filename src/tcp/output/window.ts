@@ -55,17 +55,21 @@ export function selectWindow(tcp: TcpShared, tcb: Tcb): number {
   const free = freeSpace(tcp, tcb);
   const { rcvMss } = tcb;
   // §3.8.6.2.2: the right edge stays until it can move by a segment or half the buffer.
-  if (free - announced < Math.min(rcvMss, tcb.rcvLimit >> 1)) return announced;
+  if (free - announced < Math.min(rcvMss, fullSpace(tcb) >> 1)) return announced;
   let window = Math.min(free & ~unit, FIELD_MAX << tcb.rcvWscale);
   if (tcb.rcvWscale === 0 && window > rcvMss) window -= window % rcvMss;
   return Math.max(announced, window);
 }
 
+/** The receive buffer, or what the user lets of it be seen: RCV.BUFF of §3.8.6.2.2. */
+function fullSpace(tcb: Tcb): number {
+  const limit = Math.min(tcb.rcvLimit, RING_BYTES_MAX);
+  return tcb.windowClamp > 0 && tcb.windowClamp < limit ? tcb.windowClamp : limit;
+}
+
 /** Room in the receive buffer; what lies beyond a gap is inside the window already. */
 function freeSpace(tcp: TcpShared, tcb: Tcb): number {
-  let limit = Math.min(tcb.rcvLimit, RING_BYTES_MAX);
-  if (tcb.windowClamp > 0 && tcb.windowClamp < limit) limit = tcb.windowClamp;
-  let free = Math.min(limit - ((tcb.rcvNxt - tcb.rcvRead) | 0), tcb.rcvSsthresh);
+  let free = Math.min(fullSpace(tcb) - ((tcb.rcvNxt - tcb.rcvRead) | 0), tcb.rcvSsthresh);
   if (tcp.rings.isUnderPressure) free = Math.min(free, 4 * tcb.rcvMss);
   return free > 0 ? free : 0;
 }
@@ -77,7 +81,7 @@ function freeSpace(tcp: TcpShared, tcb: Tcb): number {
 export function isUpdateDue(tcp: TcpShared, tcb: Tcb): boolean {
   const left = rcvWnd(tcb);
   const gain = selectWindow(tcp, tcb) - left;
-  return gain > 0 && (gain >= tcb.rcvLimit >> 1 || (gain >= left && gain >= tcb.rcvMss));
+  return gain > 0 && (gain >= fullSpace(tcb) >> 1 || (gain >= left && gain >= tcb.rcvMss));
 }
 
 /** The receiver's round trip, without timestamps: how long the peer takes to fill a window. */
