@@ -108,6 +108,13 @@ t.test('data that overtook the first segment do not cost a connection its cookie
   peer.say({ flags: 'A', seq: 1, ack, data: 1000 });
   const id = peer.end.accept(peer.end.listener!)!.id;
   t.equal(peer.end.tcp.connections.readable(id), 1000);
+  peer.wait(sec(10));
+  const late = peer.say({ flags: 'A', seq: 5, ack: 77, fromPort: 4_000, data: 9 });
+  t.same(
+    brief(late),
+    ['R 77 0 0'],
+    'nobody waits for the end of the flood to hear that a connection is gone',
+  );
 });
 
 t.test('a cookie is good for two minutes, and only while they are in use', async (t) => {

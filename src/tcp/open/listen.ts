@@ -25,6 +25,8 @@ const TCP_HEADER_BYTES = 20;
 const FIELD_MAX = 0xffff;
 /** Cookies are believed so long after the queue was full last: as long as they are good. */
 const COOKIE_TIME_US = 128_000_000;
+/** So long after a cookie was sent, data may be the first flight of who got it. */
+const OVERTAKING_TIME_US = 3_000_000;
 
 /**
  * `isReuse`: the ports were in TIME-WAIT, and `tcp.reuseIss` is where to begin. `tcp.words` is the flow. When
@@ -147,8 +149,9 @@ function checkCookie(now: Instant, tcp: TcpShared, listener: Listener, segment: 
   if (mss === 0) {
     tcp.counters.tcpExt.syncookiesFailed++;
     // Deviates from Linux: data that overtook the first segment cannot be told from a stranger's, since the cookie
-    // holds for the first sequence number only; a reset would end a good connection, and who is refused comes again.
-    return segment.length > 0 ? Drop.TcpRefused : refuseAck(tcp, segment);
+    // holds for the first sequence number only; a reset would end a good connection, and who is ignored comes again.
+    if (segment.length > 0 && now - listener.overflowedAt <= OVERTAKING_TIME_US) return Drop.TcpRefused;
+    return refuseAck(tcp, segment);
   }
   if (listener.isFull) {
     tcp.counters.tcpExt.listenOverflows++;
