@@ -81,7 +81,6 @@ const US_PER_MS = 1_000;
  */
 const REUSE_AFTER_US = 1_000_000;
 const REUSE_GAP = 65_537;
-const WRITABLE_SHARE = 3;
 
 export class Connections {
   readonly #tcp: TcpShared;
@@ -219,7 +218,7 @@ export class Connections {
       tcb.set(TcbFlag.WriteBlocked);
       return 'EAGAIN';
     }
-    const count = tcp.sendBuffer.write(tcb, bytes, start, end);
+    const count = tcp.sendBuffer.write(tcb, tcp.recoveries[id] ?? null, bytes, start, end);
     if (count < end - start) tcb.set(TcbFlag.WriteBlocked);
     if (count === 0) return start === end ? 0 : 'EAGAIN';
     tcp.queueOutput(tcb);
@@ -228,7 +227,8 @@ export class Connections {
 
   /** Bytes that `write` would take, and bytes that `read` would give. */
   writable(id: number): number {
-    return this.#tcp.sendBuffer.room(this.#tcp.tcb.at(id));
+    const tcp = this.#tcp;
+    return tcp.sendBuffer.room(tcp.tcb.at(id), tcp.recoveries[id] ?? null);
   }
 
   readable(id: number): number {
@@ -387,7 +387,7 @@ export class Connections {
     const { sendBuffer } = this.#tcp;
     const unsent = (tcb.sndEnd - tcb.sndNxt) | 0;
     if (tcb.notSentLowWater > 0 && unsent >= tcb.notSentLowWater) return false;
-    return sendBuffer.room(tcb) >= Math.floor(tcb.sndLimit / WRITABLE_SHARE);
+    return sendBuffer.isWriteable(tcb);
   }
 
   #noteRead(tcb: Tcb): void {

@@ -50,10 +50,11 @@ t.test('a writer that was refused hears of room, once there is a third', async (
   const { id } = peer.socket!;
   connections.set(id, 'sndLimit', 9_000);
   connections.takeEvents(id);
-  t.equal(connections.write(id, noise(20_000)), 9_000);
+  // Eight segments with what surrounds them fill 18,000, as Linux counts.
+  t.equal(connections.write(id, noise(20_000)), 8_000);
   t.equal(connections.write(id, noise(1)), 'EAGAIN');
   t.equal(connections.readiness(id) & TcpReady.Out, 0);
-  t.equal(connections.unacknowledged(id), 9_000);
+  t.equal(connections.unacknowledged(id), 8_000);
   peer.hear();
   peer.say({ flags: 'A', seq: 1, ack: 1001 });
   t.equal(peer.socket!.events & TcpEvent.Writable, TcpEvent.Writable, 'of the handshake');

@@ -8,6 +8,9 @@ import type { CallErrno } from '../errno.ts';
 import type { CallResult, ReceiveRequest, SendRequest } from '../syscalls.ts';
 import type { SocketFile } from './file.ts';
 
+/** What ends the wait of a writer. */
+const WAKES = Linux.POLLOUT | Linux.POLLERR | Linux.POLLHUP;
+
 export class ReceiveSteps {
   readonly #file: SocketFile;
   readonly #request: ReceiveRequest;
@@ -43,6 +46,8 @@ export class SendSteps {
   #request: SendRequest;
   #count = 0;
   #isConnecting = false;
+  /** A stream had no room: not the first byte that is free wakes its writer. */
+  #isWaiting = false;
 
   constructor(file: SocketFile, request: SendRequest, mayWait: boolean) {
     this.#file = file;
@@ -52,12 +57,16 @@ export class SendSteps {
 
   /** EAGAIN: not all has been taken. */
   step(now: Instant): CallResult {
+    if (this.#isWaiting && (this.#file.poll(now) & WAKES) === 0) return 'EAGAIN';
     do {
       const refusal = this.#handleConnecting(now);
       if (refusal !== null) return refusal;
       const isFastOpen = (this.#request.flags & Linux.MSG_FASTOPEN) !== 0;
       const count = this.#file.send(now, this.#request, this.#count);
-      if (count === 'EAGAIN') return count;
+      if (count === 'EAGAIN') {
+        this.#isWaiting = this.#file.type === Linux.SOCK_STREAM;
+        return count;
+      }
       if (count === 'EINPROGRESS' && isFastOpen && this.#mayWait) {
         this.#beginConnecting();
         continue;

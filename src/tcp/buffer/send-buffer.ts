@@ -2,9 +2,11 @@
  * The send buffers: what the application wrote and the peer has not acknowledged, `sndUna` to `sndEnd`, in a ring
  * that exists while there is something in it. Retransmission reads the ring, so no packet is kept.
  */
+import type { Recovery } from '../recovery-port.ts';
 import type { Tcb } from '../tcb.ts';
 import type { RingPool } from './ring-pool.ts';
 import { RING_BYTES_MAX, readRing, writeRing } from './ring-pool.ts';
+import { isWriteable, sendSpace } from './send-space.ts';
 
 export class SendBuffer {
   readonly #pool: RingPool;
@@ -25,15 +27,20 @@ export class SendBuffer {
     return Math.max(0, (tcb.sndEnd - dataStart(tcb)) | 0);
   }
 
-  /** How many bytes may be written. */
-  room(tcb: Tcb): number {
-    const room = Math.min(tcb.sndLimit, RING_BYTES_MAX) - this.used(tcb);
-    return room > 0 ? room : 0;
+  /** How many bytes may be written; `recovery` is the connection's. */
+  room(tcb: Tcb, recovery: Recovery | null): number {
+    const used = this.used(tcb);
+    return Math.min(sendSpace(tcb, used, recovery), Math.max(0, RING_BYTES_MAX - used));
+  }
+
+  /** Whether there is enough room again for who waits for it. */
+  isWriteable(tcb: Tcb): boolean {
+    return isWriteable(tcb, this.used(tcb));
   }
 
   /** Appends as much of `bytes` as there is room and memory for; answers how much. */
-  write(tcb: Tcb, bytes: Uint8Array, start: number, end: number): number {
-    const length = this.#ensure(tcb, Math.min(end - start, this.room(tcb)));
+  write(tcb: Tcb, recovery: Recovery | null, bytes: Uint8Array, start: number, end: number): number {
+    const length = this.#ensure(tcb, Math.min(end - start, this.room(tcb, recovery)));
     if (length === 0) return 0;
     writeRing(this.#rings[tcb.id] as Uint8Array, tcb.sndEnd, bytes, start, length);
     tcb.sndEnd = (tcb.sndEnd + length) | 0;

@@ -22,8 +22,6 @@ import { challenge } from './challenge.ts';
 const US_PER_MS = 1_000;
 /** A connection that has nothing in flight for so long gives up its loss recovery. */
 const IDLE_TRIM_US = 10_000_000;
-/** A writer that was refused hears when so much of the buffer is free: a part of the limit. */
-const WAKE_SHARE = 3;
 
 /** Answers why the whole segment is to be dropped, or `Drop.None`. */
 export function handleAck(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segment): Drop {
@@ -149,7 +147,7 @@ function makeRoom(tcp: TcpShared, tcb: Tcb, recovery: Recovery | null): void {
     if (wanted > tcb.sndLimit) tcb.sndLimit = wanted;
   }
   if (!tcb.has(TcbFlag.WriteBlocked)) return;
-  if (tcp.sendBuffer.room(tcb) < Math.floor(tcb.sndLimit / WAKE_SHARE)) return;
+  if (!tcp.sendBuffer.isWriteable(tcb)) return;
   tcb.clear(TcbFlag.WriteBlocked);
   tcp.notify(tcb, TcpEvent.Writable);
 }
