@@ -35,8 +35,9 @@ export class Inspector implements WorldSink {
   #low = 0x243f6a88 | 0;
   #high = 0x13198a2e | 0;
   frames = 0;
-  /** IPv4 frames sent, and the last instant at which one was. */
+  /** The last instant at which a datagram was sent that nobody repeats, and that a segment of TCP was. */
   lastDatagramAt: Instant = START;
+  lastSegmentAt: Instant = START;
 
   constructor(next: WorldSink | null = null) {
     this.#next = next;
@@ -58,7 +59,7 @@ export class Inspector implements WorldSink {
       this.#digestFrame(packet);
       const wrong = judge(port, packet);
       if (wrong !== '') this.complain(now, `${port.name} sends ${wrong}: ${text(port, packet)}`);
-      if (isDatagram(port, packet)) this.lastDatagramAt = now;
+      this.#noteKind(now, port, packet);
     } else {
       this.#mix(packet.length);
     }
@@ -80,6 +81,18 @@ export class Inspector implements WorldSink {
     return hex(this.#high) + hex(this.#low);
   }
 
+  /** Errors are neither: they answer either. */
+  #noteKind(now: Instant, { device }: PortInfo, { view, head, tail }: Packet): void {
+    const isIp = device.medium === 'ip';
+    if (!isIp && ethernet.type(view, head) !== ethernet.EtherType.Ip4) return;
+    const l3 = isIp ? head : head + ethernet.HEADER_BYTES;
+    if (tail - l3 < ipv4.MIN_HEADER_BYTES) return;
+    const protocol = ipv4.protocol(view, l3);
+    if (protocol === Tcp) this.lastSegmentAt = now;
+    else if (protocol !== Icmp || !icmp4.isError(view, l3 + ipv4.headerLength(view, l3)))
+      this.lastDatagramAt = now;
+  }
+
   #mix(word: number): void {
     this.#low = Math.imul(this.#low ^ word, 0x01000193) ^ (this.#low >>> 15);
     this.#high = (Math.imul(this.#high ^ this.#low, 0x9e3779b1) << 7) | (this.#high >>> 25);
@@ -96,10 +109,6 @@ const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0')
 
 function text({ device }: PortInfo, { view, head, tail }: Packet): string {
   return describe(view, head, tail, device.medium);
-}
-
-function isDatagram({ device }: PortInfo, { view, head }: Packet): boolean {
-  return device.medium === 'ip' || ethernet.type(view, head) === ethernet.EtherType.Ip4;
 }
 
 /** What is wrong with a frame that a host sends; nothing when it is as it should be. */

@@ -54,6 +54,8 @@ export interface Report {
 const SILENCE: Duration = sec(320);
 /** Datagrams may still come out of timers so long after: reassembly waits for 30 seconds. */
 const ECHOES: Duration = sec(90);
+/** Retransmission may have backed off to a minute, and then meet a neighbour that is not there any more. */
+const REPEATS: Duration = sec(250);
 const PROBE_ROUNDS = 4;
 /** What every link carries, and what has to find out what its path does. */
 const PROBE_LENGTHS = [24, 500, 700];
@@ -126,7 +128,9 @@ class Scenario {
     this.#faults.heal(this.#topology);
     const healedAt = world.now;
     world.run(SILENCE);
-    if (this.#inspector.lastDatagramAt > after(healedAt, ECHOES)) this.#note(['a datagram never dies']);
+    const { lastDatagramAt, lastSegmentAt } = this.#inspector;
+    if (lastDatagramAt > after(healedAt, ECHOES)) this.#note(['a datagram never dies']);
+    if (lastSegmentAt > after(healedAt, REPEATS)) this.#note(['a connection never comes to rest']);
     this.#note(this.#streams.unfinished());
     this.#probeAll();
     this.#probeStreams();
