@@ -150,7 +150,7 @@ t.test(
       t.equal(received, 0);
       t.match(text, /From 10\.1\.0\.254 icmp_seq=1 Frag needed and DF set \(mtu = 600\)/);
       t.match(a.ip('route', 'get', '10.2.0.1'), /mtu 600/);
-      
+
       t.match(await a.must('tracepath', '-n', '-m', '4', '10.2.0.1'), /pmtu 600/);
       t.equal((await ping(a, '-c', '1', '-M', 'do', '-s', '572', '10.2.0.1')).received, 1);
     });

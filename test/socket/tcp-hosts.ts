@@ -75,7 +75,7 @@ export function readAll(socket: TcpSocket): Uint8Array | string {
     const count = socket.read(BUFFER);
     if (isErrno(count) || count === 0) {
       if (all.length > 0) return all;
-      return count === 0 ? 'end' : (count as string);
+      return count === 0 ? 'end' : count;
     }
     const longer = new Uint8Array(all.length + count);
     longer.set(all);

@@ -124,6 +124,23 @@ t.test('over a bad link, both ways, all bytes arrive (RFC 9293 §3.8)', (t) => {
   t.end();
 });
 
+/** The first 28 bytes of a segment that `local` might have sent. */
+function quote(local: TcpSocket, seq: number): Uint8Array {
+  const header = new Uint8Array(28);
+  const view = new DataView(header.buffer);
+  const remote = local.remote?.d ?? 0;
+  header[0] = 0x45;
+  view.setUint16(2, 40);
+  header[8] = 64;
+  header[9] = 6;
+  view.setInt32(12, local.local.d);
+  view.setInt32(16, remote);
+  view.setUint16(20, local.localPort);
+  view.setUint16(22, local.remotePort);
+  view.setInt32(24, seq);
+  return header;
+}
+
 t.test('ICMP errors: an open ends by a hard one, a connection by none (RFC 5927 §5.2)', (t) => {
   const net = joined();
   const { client, server } = connect(net, net.a, net.b, '10.1.0.3');
@@ -131,21 +148,6 @@ t.test('ICMP errors: an open ends by a hard one, a connection by none (RFC 5927 
   // Nobody is there to answer: the SYN waits for ARP.
   silent.connect(address('10.1.0.77'), 81);
   net.run(ms(1));
-  const quote = (local: TcpSocket, seq: number): Uint8Array => {
-    const header = new Uint8Array(28);
-    const view = new DataView(header.buffer);
-    const remote = local.remote?.d ?? 0;
-    header[0] = 0x45;
-    view.setUint16(2, 40);
-    header[8] = 64;
-    header[9] = 6;
-    view.setInt32(12, local.local.d);
-    view.setInt32(16, remote);
-    view.setUint16(20, local.localPort);
-    view.setUint16(22, local.remotePort);
-    view.setInt32(24, seq);
-    return header;
-  };
   const inject = (local: TcpSocket, seq: number): void => {
     const payload = icmpBytes(icmp4.Type.Unreachable, icmp4.UnreachableCode.Port, 0, quote(local, seq));
     const to = net.a.iface().device.mac as Mac;
