@@ -103,6 +103,22 @@ t.test('simultaneous open (RFC 9293 §3.5, figure 8)', async (t) => {
   t.equal(peer.state, 'ESTABLISHED');
 });
 
+t.test('SYN and SYN-ACK of one turn: what is established sends no SYN any more', async (t) => {
+  const crossed = inState('SYN-SENT');
+  const late = inState('SYN-RECEIVED');
+  crossed.net.inject(crossed.end, crossed.build({ flags: 'S', seq: 0, mss: 1460 }));
+  crossed.net.inject(crossed.end, crossed.build({ flags: 'SA', seq: 0, ack: 1 }));
+  t.same(brief(crossed.hear()), ['A 1 1 0']);
+  late.net.inject(late.end, late.build({ flags: 'S', seq: 0, mss: 1460 }));
+  late.net.inject(late.end, late.build({ flags: 'A', seq: 1, ack: 1 }));
+  t.same(brief(late.hear()), []);
+  for (const peer of [crossed, late]) {
+    t.equal(peer.state, 'ESTABLISHED');
+    peer.socket!.send(new Uint8Array(10));
+    t.same(brief(peer.hear()), ['PA 1 1 10']);
+  }
+});
+
 t.test('simultaneous open of two machines', async (t) => {
   const net = pair({ delay: ms(10) });
   const one = net.a.open(1000, 2000);

@@ -78,6 +78,8 @@ export function establish(now: Instant, tcp: TcpShared, tcb: Tcb, segment: Segme
   loadWindow(tcb, segment, !segment.has(Flag.Syn));
   setState(tcp, tcb, State.Established);
   tcb.retransmits = 0;
+  // One may have been due since a segment or a timeout of this turn.
+  tcb.clear(TcbFlag.SynDue);
   tcb.troubleAt = 0;
   tcb.rtoAt = NEVER;
   tcb.establishedAt = now;
