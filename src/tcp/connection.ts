@@ -384,10 +384,7 @@ export class Connections {
   }
 
   #hasRoom(tcb: Tcb): boolean {
-    const { sendBuffer } = this.#tcp;
-    const unsent = (tcb.sndEnd - tcb.sndNxt) | 0;
-    if (tcb.notSentLowWater > 0 && unsent >= tcb.notSentLowWater) return false;
-    return sendBuffer.isWriteable(tcb);
+    return this.#tcp.sendBuffer.isWriteable(tcb);
   }
 
   #noteRead(tcb: Tcb): void {

@@ -179,6 +179,8 @@ export function setOption(
 
 export function optionOf(connections: Connections, id: number, option: TcpOption): number {
   const tcb = connections.tcb(id);
+  // As Linux: whether acknowledgements do not wait for an answer to ride on, whoever decided that.
+  if (option === 'quickAck') return tcb.has(TcbFlag.PingPong) ? 0 : 1;
   if (isSwitch(option)) return tcb.has(FLAGS[option]) ? 1 : 0;
   return tcb[NUMBERS[option].field];
 }

@@ -47,15 +47,30 @@ export function sendSpace(tcb: Tcb, used: number, recovery: Recovery | null): nu
   const filled = isFull ? 0 : goal - (waiting % goal);
   const free = sndbuf(tcb) - occupied(used + filled, goal);
   if (free <= 0) return filled;
+  const unheld = spaceByLowWater(tcb, goal, waiting + filled, Math.max(0, leaving - unsent)) + filled;
   // Of those that leave while they are written, the last may leave in part, and is filled again.
   const refilled = waiting > 0 ? 0 : Math.max(0, leaving - unsent) % goal;
   const rest = free - (refilled === 0 ? 0 : refilled + OVERHEAD_BYTES);
-  return filled + refilled + Math.max(rest <= 0 ? 0 : 1, Math.ceil(rest / (goal + OVERHEAD_BYTES))) * goal;
+  const begun = rest <= 0 ? 0 : Math.ceil(rest / (goal + OVERHEAD_BYTES));
+  return Math.min(filled + refilled + begun * goal, unheld);
+}
+
+/** TCP_NOTSENT_LOWAT: a buffer is begun only while less than that waits behind what leaves at once. */
+function spaceByLowWater(tcb: Tcb, goal: number, waiting: number, leaving: number): number {
+  const { notSentLowWater } = tcb;
+  if (notSentLowWater === 0) return Number.POSITIVE_INFINITY;
+  const part = leaving % goal;
+  const first = waiting === 0 && part > 0 ? goal : 0;
+  const begun = Math.ceil(Math.max(0, notSentLowWater - waiting - first) / goal);
+  return leaving + first + begun * goal;
 }
 
 /** Whether a writer is woken, and poll(2) says POLLOUT. */
 export function isWriteable(tcb: Tcb, used: number): boolean {
   const queued = occupied(used, sizeGoal(tcb));
+  // Half of what would let a writer go on.
+  const unsent = (tcb.sndEnd - tcb.sndNxt) | 0;
+  if (tcb.notSentLowWater > 0 && 2 * unsent >= tcb.notSentLowWater) return false;
   return sndbuf(tcb) - queued >= queued >> 1;
 }
 

@@ -7,11 +7,11 @@ import { gt, leq, lt } from '../../base/seq32.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import { timestampClock } from '../open/isn.ts';
+import { wakeWriter } from '../output/output.ts';
 import { updateMss } from '../records.ts';
 import type { Recovery } from '../recovery-port.ts';
 import type { Segment } from '../segment.ts';
 import type { TcpShared } from '../shared.ts';
-import { TcpEvent } from '../shared.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
 import { arm } from '../time/deadlines.ts';
@@ -146,8 +146,5 @@ function makeRoom(tcp: TcpShared, tcb: Tcb, recovery: Recovery | null): void {
     const wanted = Math.min(2 * recovery.cwnd, tcp.config.wmemMax);
     if (wanted > tcb.sndLimit) tcb.sndLimit = wanted;
   }
-  if (!tcb.has(TcbFlag.WriteBlocked)) return;
-  if (!tcp.sendBuffer.isWriteable(tcb)) return;
-  tcb.clear(TcbFlag.WriteBlocked);
-  tcp.notify(tcb, TcpEvent.Writable);
+  if (tcb.has(TcbFlag.WriteBlocked)) wakeWriter(tcp, tcb);
 }

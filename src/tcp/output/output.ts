@@ -13,6 +13,7 @@ import { NEVER } from '../../base/time.ts';
 import { Flag } from '../../wire/tcp.ts';
 import type { Recovery } from '../recovery-port.ts';
 import type { TcpShared } from '../shared.ts';
+import { TcpEvent } from '../shared.ts';
 import { maySend, State } from '../state.ts';
 import type { Tcb } from '../tcb.ts';
 import { TcbFlag } from '../tcb.ts';
@@ -45,8 +46,17 @@ export function serve(now: Instant, tcp: TcpShared, tcb: Tcb): boolean {
   }
   const isMore = maySend(state) && sendData(now, tcp, tcb);
   noteLimit(now, tcb, tcp.recoveries[tcb.id] ?? null);
+  // What has left does not wait any more (TCP_NOTSENT_LOWAT).
+  if (tcb.notSentLowWater > 0 && tcb.has(TcbFlag.WriteBlocked)) wakeWriter(tcp, tcb);
   if (tcb.has(TcbFlag.AckNow) && !emit(now, tcp, tcb, tcb.sndNxt, 0, 0)) return true;
   return isMore;
+}
+
+/** A writer that was refused hears that there is room again. */
+export function wakeWriter(tcp: TcpShared, tcb: Tcb): void {
+  if (!tcp.sendBuffer.isWriteable(tcb)) return;
+  tcb.clear(TcbFlag.WriteBlocked);
+  tcp.notify(tcb, TcpEvent.Writable);
 }
 
 /** Nobody waits for the peer's FIN but we: not forever (`tcp_fin_timeout`). */
