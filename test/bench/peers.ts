@@ -157,7 +157,8 @@ async function ready(child: ChildProcess): Promise<void> {
     if (child.exitCode !== null)
       throw new Error(`the daemon ended with ${child.exitCode}; see ${LOG_FOLDER}`);
     try {
-      ip('netns', 'exec', OURS, 'ping', '-c', '1', '-W', '1', '10.77.0.2');
+      const ping = ['netns', 'exec', OURS, 'ping', '-c', '1', '-W', '1', '10.77.0.2'];
+      execFileSync('ip', ping, { stdio: 'ignore' });
       return;
     } catch {
       // Not yet.
