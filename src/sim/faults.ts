@@ -13,7 +13,7 @@ import { Garbage } from './garbage.ts';
 import type { SimHost } from './host.ts';
 import type { Link } from './link.ts';
 import { GROUPS, PORTS } from './load.ts';
-import { STREAM_PORTS } from './stream-options.ts';
+import { STREAM_PORTS } from './stream/stream-options.ts';
 import type { Subnet, Topology } from './topology.ts';
 import type { World } from './world.ts';
 

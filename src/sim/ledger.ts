@@ -37,14 +37,7 @@ export class Ledger {
 
   /** Notes a datagram that is about to be sent, and writes its payload. */
   write(into: Uint8Array, length: number, from: string, address: number, port: number): Entry {
-    const entry = {
-      id: this.#next++,
-      from,
-      address,
-      port,
-      length,
-      delivered: 0,
-    };
+    const entry = { id: this.#next++, from, address, port, length, delivered: 0 };
     this.#entries.set(entry.id, entry);
     fill(into, length, entry.id);
     return entry;

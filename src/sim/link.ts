@@ -71,11 +71,7 @@ export class Link implements Joint {
   /** One more host on this link. */
   attach(host: SimHost): Interface {
     assert(!this.hosts.includes(host), `${host.name} is attached to ${this.name} once`);
-    const end = {
-      host,
-      number: this.#ends.length,
-      ...this.#plug(host, this.#ends.length),
-    };
+    const end = { host, number: this.#ends.length, ...this.#plug(host, this.#ends.length) };
     this.#ends.push(end);
     return this.#monitored(end);
   }
@@ -142,11 +138,7 @@ export class Link implements Joint {
     if (sink !== null)
       monitor.watch(
         sink,
-        sink.addPort({
-          name: `${host.name}/${netem.name}`,
-          stack: host.stack,
-          device: netem,
-        }),
+        sink.addPort({ name: `${host.name}/${netem.name}`, stack: host.stack, device: netem }),
       );
     return host.attach(this, monitor);
   }

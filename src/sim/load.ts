@@ -20,12 +20,7 @@ import type { Topology } from './topology.ts';
 import type { World } from './world.ts';
 
 /** Sends back what it gets; takes it; takes what is sent to groups and broadcast; sends, and gets echoes. */
-export const Port = {
-  Echo: 4_000,
-  Sink: 4_001,
-  Group: 4_002,
-  Client: 4_003,
-} as const;
+export const Port = { Echo: 4_000, Sink: 4_001, Group: 4_002, Client: 4_003 } as const;
 export const PORTS: readonly number[] = Object.values(Port);
 /** 239.77.0.1 and so on. */
 export const GROUPS: readonly Ip[] = [1, 2, 3].map((n) => IpValue.v4(0xef4d0000 + n));

@@ -15,7 +15,7 @@ import { boundViolations, counterViolations, tcpLeftovers } from './invariants.t
 import type { Entry } from './ledger.ts';
 import { Ledger } from './ledger.ts';
 import { Load } from './load.ts';
-import { Streams } from './streams.ts';
+import { Streams } from './stream/streams.ts';
 import type { Topology } from './topology.ts';
 import { buildTopology } from './topology.ts';
 import { World } from './world.ts';

@@ -11,7 +11,7 @@ import type { NetemProfile } from '../device/netem/profile.ts';
 import { chance, oneOf } from './chance.ts';
 import type { SimHost } from './host.ts';
 import type { Link } from './link.ts';
-import { tcpConfig } from './stream-options.ts';
+import { tcpConfig } from './stream/stream-options.ts';
 import type { World } from './world.ts';
 
 export interface Subnet {

@@ -12,10 +12,7 @@ import type { PortInfo, WorldSink } from '../../src/sim/world-port.ts';
 const FLUSH_BYTES = 1 << 19;
 
 export class Capture implements WorldSink {
-  readonly #writer = new PcapngWriter({
-    epochUs: 0,
-    application: 'scripts/sim',
-  });
+  readonly #writer = new PcapngWriter({ epochUs: 0, application: 'scripts/sim' });
   readonly #file: number;
   #now: Instant = 0 as Instant;
 

@@ -131,6 +131,7 @@ for (let seed = first; seed < first + count; seed++) {
 const seconds = Number(process.hrtime.bigint() - began) / 1e9;
 console.log(
   `${done} seeds, ${totals.broken} broken; ${totals.frames} frames, ${totals.sent} sent, ${totals.delivered} ` +
-    `delivered, ${totals.garbage} of garbage, ${totals.streams} streams with ${totals.bytes} bytes; ${(done / seconds).toFixed(1)} seeds per second`,
+    `delivered, ${totals.garbage} of garbage, ${totals.streams} streams with ` +
+    `${totals.bytes} bytes; ${(done / seconds).toFixed(1)} seeds per second`,
 );
 process.exitCode = totals.broken > 0 ? 1 : 0;

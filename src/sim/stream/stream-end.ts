@@ -8,12 +8,12 @@
  * Which end sent what arrives is known by both addresses, both ports and the initial sequence number: a connection
  * that took the ports of another has its own.
  */
-import type { Errno } from '../base/errno.ts';
-import type { Duration } from '../base/time.ts';
-import type { TcpSocket } from '../socket/tcp-socket.ts';
-import type { Stack } from '../stack/stack.ts';
-import { State } from '../tcp/state.ts';
-import type { SimHost } from './host.ts';
+import type { Errno } from '../../base/errno.ts';
+import type { Duration } from '../../base/time.ts';
+import type { TcpSocket } from '../../socket/tcp-socket.ts';
+import type { Stack } from '../../stack/stack.ts';
+import { State } from '../../tcp/state.ts';
+import type { SimHost } from '../host.ts';
 
 /** What it does once all is written: half-close and hear the other out; close; reset. */
 export type Ending = 'shut' | 'close' | 'abort';

@@ -1,23 +1,23 @@
 /**
  * TCP between the hosts of a random world: connections of all kinds, their ends, and who may be told what.
  */
-import type { Ip } from '../addr/ip.ts';
-import { Ip as IpValue } from '../addr/ip.ts';
-import { assert } from '../base/assert.ts';
-import type { Errno } from '../base/errno.ts';
-import type { Rng } from '../base/rng.ts';
-import type { Duration } from '../base/time.ts';
-import { ms } from '../base/time.ts';
-import type { TcpSocket } from '../socket/tcp-socket.ts';
-import { chance, oneOf } from './chance.ts';
-import type { Fault, Faults } from './faults.ts';
-import type { SimHost } from './host.ts';
-import type { Inspector } from './inspector.ts';
+import type { Ip } from '../../addr/ip.ts';
+import { Ip as IpValue } from '../../addr/ip.ts';
+import { assert } from '../../base/assert.ts';
+import type { Errno } from '../../base/errno.ts';
+import type { Rng } from '../../base/rng.ts';
+import type { Duration } from '../../base/time.ts';
+import { ms } from '../../base/time.ts';
+import type { TcpSocket } from '../../socket/tcp-socket.ts';
+import { chance, oneOf } from '../chance.ts';
+import type { Fault, Faults } from '../faults.ts';
+import type { SimHost } from '../host.ts';
+import type { Inspector } from '../inspector.ts';
+import type { Topology } from '../topology.ts';
+import type { World } from '../world.ts';
 import type { Ending, Plan, StreamKeeper } from './stream-end.ts';
 import { StreamEnd } from './stream-end.ts';
 import { StreamPort, setStreamOptions } from './stream-options.ts';
-import type { Topology } from './topology.ts';
-import type { World } from './world.ts';
 
 const AGAIN_PORTS = 3;
 const LARGE = 300_000;

@@ -2,16 +2,16 @@
  * How TCP is set on the hosts of a random world, and on their sockets: what peers may differ in, and small limits,
  * which are reached sooner than large ones.
  */
-import type { Rng } from '../base/rng.ts';
-import type { TcpOption } from '../socket/tcp/options.ts';
-import type { TcpSocket } from '../socket/tcp-socket.ts';
-import type { TcpConfig } from '../tcp/config.ts';
-import { CONGESTION_NAMES } from '../tcp/congestion/select.ts';
-import { chance, oneOf } from './chance.ts';
+import type { Rng } from '../../base/rng.ts';
+import type { TcpOption } from '../../socket/tcp/options.ts';
+import type { TcpSocket } from '../../socket/tcp-socket.ts';
+import type { TcpConfig } from '../../tcp/config.ts';
+import { CONGESTION_NAMES } from '../../tcp/congestion/select.ts';
+import { chance, oneOf } from '../chance.ts';
 
 /**
- * Listeners: one with a short queue, one that is polite; then ports that clients come from again and again, and one from
- * and to which both open at once.
+ * Listeners: one with a short queue, one that is polite; then ports that clients come from again and again, and one
+ * from and to which both open at once.
  */
 export const StreamPort = {
   Listen: 4_100,
