@@ -145,8 +145,9 @@ function streams(meddle: (near: StreamEnd, far: StreamEnd, all: Streams) => void
   const faults = { kinds: new Set() } as unknown as Faults;
   const all = new Streams(world, rng(2), topology, inspector, faults);
   world.run(sec(5));
-  const { host: from } = topology.subnets[0]?.members[0] as Member;
-  const { address: to } = topology.subnets[0]?.members[1] as Member;
+  const [first, second] = topology.subnets[0]?.members ?? [];
+  const { host: from } = first as Member;
+  const { address: to } = second as Member;
   const near = all.probe(from, to) as StreamEnd;
   for (let i = 0; i < 100 && all.peerOf(near) === null; i++) world.run(us(500));
   meddle(near, all.peerOf(near) as StreamEnd, all);
